@@ -1,0 +1,312 @@
+"""Every command and every piece of Python on the pages, run in their order against the installed wheel.
+
+Settings are made as small as they can be: `SMALL` says how. What waits for a person is started and interrupted, and a
+program answers. Pages with a test of their own are in `ELSEWHERE`.
+"""
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robo_rlhf.sim.rendering.video import encode_mp4
+from tests.feedback.postgres import server
+from tests.test_wheel import python, wheel
+
+__all__ = ["python", "wheel"]  # fixtures
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+FOLDERS = ("start", "guides", "reference", "explanation")
+PAGES = sorted(str(path.relative_to(DOCS)) for folder in FOLDERS for path in (DOCS / folder).glob("*.md"))
+ELSEWHERE = {  # page → test
+    "guides/your-robot.md": "tests/test_your_robot.py",
+    "guides/your-environment.md": "tests/cli/test_your_environment.py",
+    "guides/your-own.md": "tests/test_your_own.py",
+    "guides/programs.md": "tests/teleop/station/api/test_documentation.py",
+}
+BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PATIENCE = 600.0  # [s] for one command on a busy machine
+WAITING = 4.0  # [s] that a server runs after its first line before it is interrupted
+
+SMALL: Mapping[str, Mapping[str, str | None]] = {  # command → option → smallest value; None takes the option away
+    "run": {
+        "--preset": "tiny",
+        "--labels": "4",
+        "--rounds": "1",
+        "--demos": "4",
+        "--minutes": None,
+        "--annotator": "simulated",
+    },
+    "train bc": {"--updates": "4", "--batch": "4", "--select-episodes": "4"},
+    "train cpl": {"--updates": "4"},
+    "train reward": {"--updates": "4"},
+    "train ppo": {"--iterations": "1", "--num-envs": "2"},
+    "evaluate": {"--episodes": "2", "--num-envs": "2"},
+    "rollout": {"--episodes": "2"},
+    "record": {"--device": "scripted", "--episodes": "2", "--no-pace": "", "--only-successes": None},
+}
+WAIT = ("serve", "policy serve")  # until they are interrupted
+
+
+def smaller(line: str, extra: Mapping[str, str]) -> list[str]:
+    """Return the words of a command line with the smallest settings."""
+    words = shlex.split(line, comments=True)
+    start = words.index("robo-rlhf") + 1
+    name = next((" ".join(words[start : start + n]) for n in (2, 1) if " ".join(words[start : start + n]) in SMALL), "")
+    for option, value in {**SMALL.get(name, {}), **(extra if name == "record" else {})}.items():
+        while option in words:
+            at = words.index(option)
+            alone = at + 1 == len(words) or words[at + 1].startswith("--")
+            del words[at : at + (1 if alone else 2)]
+        words += [] if value is None else [option, *filter(None, [value])]
+    return words
+
+
+class Reader:
+    """Somebody at a terminal with the wheel installed, in an empty folder, who types what a page says."""
+
+    def __init__(self, python: Path, folder: Path) -> None:
+        """Copy a few samples into the data home of a folder."""
+        self.python, self.folder, self.home = python, folder, folder / "recordings"
+        self.record: dict[str, str] = {}
+        for task in ("reach", "pick_place"):
+            place = self.home / "samples" / task
+            (place / "episodes").mkdir(parents=True)
+            shutil.copy(ROOT / "recordings" / "samples" / task / "dataset.json", place)
+            for path in sorted((ROOT / "recordings" / "samples" / task / "episodes").iterdir())[:12]:
+                shutil.copy(path, place / "episodes")
+        left_out = ("PYTHONPATH", "ROBO_RLHF_HOME", "ROBO_RLHF_DATABASE")
+        self.environment = {name: value for name, value in os.environ.items() if name not in left_out}
+        self.environment |= {"HOME": str(folder), "PATH": f"{python.parent}:{os.environ['PATH']}"}
+
+    def run(self, line: str) -> str:
+        """Run a command line of the page and return its output."""
+        words = smaller(line, self.record)
+        at = words.index("robo-rlhf")
+        variables = dict(word.split("=", 1) for word in words[:at])
+        waits = " ".join(words[at + 1 :]).startswith(WAIT)
+        if ">" in words:
+            words, target = words[: words.index(">")], words[words.index(">") + 1]
+            out = self.run(shlex.join(words))
+            (self.folder / target).write_text(out)
+            return out
+        if waits:
+            words += ["--port", "0", *(["--no-open"] if words[at + 1] == "serve" else [])]
+        with subprocess.Popen(
+            words[at:],
+            cwd=self.folder,
+            env={**self.environment, **variables},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write("a long password of nobody\n" * 2)
+                process.stdin.close()
+            first = ""
+            if waits:
+                while not re.search(r"https?://", first):
+                    got = process.stdout.readline()
+                    assert got, first
+                    first += got
+                time.sleep(WAITING)
+                process.send_signal(signal.SIGINT)
+            out = first + process.stdout.read()
+        assert process.returncode in ((0, 130) if waits else (0,)), f"{shlex.join(words)}\n{out}"
+        return out
+
+    @contextmanager
+    def policy_served(self) -> Iterator[str]:
+        """Serve the policy of the run and yield the address."""
+        command = ["robo-rlhf", "policy", "serve", "main-run", "--port", "0"]
+        with subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout is not None
+            line = ""
+            while not (found := re.search(r"http://127\.0\.0\.1:\d+", line)):
+                line = process.stdout.readline()
+                assert line
+            try:
+                yield found[0]
+            finally:
+                process.terminate()
+                process.stdout.read()
+
+    def python_block(self, code: str) -> None:
+        """Run a piece of Python of the page."""
+        done = subprocess.run(
+            [str(self.python), "-c", code],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, f"{code}\n{done.stderr}"
+
+
+@pytest.fixture
+def reader(python: Path, tmp_path: Path) -> Reader:
+    return Reader(python, tmp_path)
+
+
+Before = Callable[[Reader], None]
+
+
+def with_task(reader: Reader) -> None:
+    """The file that the page shows; without a scripted operator another policy records."""
+    shutil.copy(ROOT / "tests" / "guests" / "my_tasks.py", reader.folder)
+    shutil.copy(ROOT / "tests" / "guests" / "my_devices.py", reader.folder)
+    reader.record = {"--device": "my_devices:Swing"}
+
+
+def with_pusht(reader: Reader) -> None:
+    """A LeRobot set of another task, in the home of the user."""
+    reader.run("robo-rlhf episodes export samples/reach lerobot/pusht --format lerobot")
+
+
+def with_videos(reader: Reader) -> None:
+    """Two videos of each of two policies, and votes about them."""
+    (reader.folder / "sessions").mkdir()
+    rows, votes = ["file,policy,pair,outcome"], ["left,right,better,who"]
+    for number in range(4):
+        frames = np.full((20, 48, 64, 3), 40 * number, np.uint8)
+        (reader.folder / "sessions" / f"{number}.mp4").write_bytes(encode_mp4(frames, 10.0))
+        rows.append(f"{number}.mp4,{'tuned' if number % 2 else 'baseline'},start-{number // 2},success")
+    (reader.folder / "sessions.csv").write_text("\n".join(rows) + "\n")
+    votes += ["0,1,right,anna", "2,3,left,anna"]
+    (reader.folder / "votes.csv").write_text("\n".join(votes) + "\n")
+
+
+def with_axes(reader: Reader) -> None:
+    """Recordings with observations and actions in place of the videos, and a policy."""
+    shutil.rmtree(reader.home / "cups")
+    reader.run("robo-rlhf episodes export samples/reach cups.set --format lerobot")
+    reader.run("robo-rlhf episodes import cups.set --dataset cups --name-task fold_cup")
+    ids = sorted(path.stem for path in (reader.home / "cups" / "episodes").glob("*.parquet"))[:3]
+    reader.run(
+        f'robo-rlhf feedback ask cups --axes "task success" speed "care with the cup" --episodes {" ".join(ids)}'
+    )
+    reader.python_block(ANSWER.format(run="cups"))
+    reader.run("robo-rlhf train bc --task reach --run clone")
+
+
+ANSWER = """
+from robo_rlhf.core.files import data_home
+from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.store import Store
+with Store(data_home() / "feedback.db") as store:
+    asked = store.questions("{run}")
+    assert asked
+    for number, question in enumerate(asked):
+        names = question.meta.get("axes", ["overall"])
+        choice = "AB"[number % 2]
+        value = dict(axes=dict.fromkeys(names, choice)) if question.kind == "axes" else dict(choice=choice)
+        store.answer(question.id, "anna", value, key=question.id)
+"""
+
+
+def with_run(reader: Reader) -> None:
+    """A finished run."""
+    reader.run("robo-rlhf run --task reach --run main-run")
+
+
+def with_people(reader: Reader) -> None:
+    (reader.folder / "consent.md").write_text("Answers are used to train policies.\n")
+
+
+BEFORE: Mapping[tuple[str, int], Before] = {  # (page, block) → what has to be there
+    ("guides/your-task.md", 0): with_task,
+    ("guides/your-data.md", 1): with_pusht,
+    ("guides/judging-videos.md", 0): with_videos,
+    ("guides/judging-videos.md", 2): with_axes,
+    ("guides/deploying.md", 0): with_run,
+    ("guides/team.md", 0): with_people,
+}
+SENSORS = """
+import sys
+sys.path.insert(0, "pick_place_policy")
+import numpy as np
+steps = []
+def read_sensors():
+    if len(steps) == 3:
+        raise SystemExit
+    return np.zeros(len(policy.obs_names), np.float32), 0.01
+send_to_robot = steps.append
+"""
+LEROBOT = """
+import json, sys, types, urllib.request
+class SO101Follower:
+    sent = []
+    def __init__(self, config): ...
+    connect = disconnect = lambda self: None
+    def get_observation(self):
+        return dict.fromkeys(told["obs_names"], 0.0)
+    def send_action(self, action):
+        assert action.keys() == set(told["action_names"])
+        self.sent.append(action)
+        if len(self.sent) == 3:
+            raise SystemExit
+module = types.SimpleNamespace(SO101Follower=SO101Follower, SO101FollowerConfig=dict)
+sys.modules |= {"lerobot": types, "lerobot.robots": types, "lerobot.robots.so101_follower": module}
+"""
+BESIDE: Mapping[tuple[str, int], str] = {  # (page, block of Python) → what a reader has beside it
+    ("guides/deploying.md", 1): SENSORS,
+    ("guides/deploying.md", 5): LEROBOT,
+}
+SERVED = {("guides/deploying.md", 5)}  # blocks that ask a policy's server, as the block before them does
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in ELSEWHERE])
+def test_what_a_page_shows_runs(page: str, reader: Reader) -> None:
+    blocks = BLOCK.findall((DOCS / page).read_text())
+    for number, (kind, text) in enumerate(blocks):
+        BEFORE.get((page, number), lambda _: None)(reader)
+        if (page, number) in SERVED:
+            with reader.policy_served() as address:
+                code = BESIDE[page, number] + blocks[number - 1][1] + text
+                reader.python_block(code.replace("http://127.0.0.1:8000", address))
+            continue
+        if kind == "python":
+            reader.python_block(BESIDE.get((page, number), "") + text)
+            continue
+        for line in re.sub(r"\\\n\s*", " ", text).splitlines():
+            if "postgresql" in line:
+                with server() as database:
+                    reader.run(re.sub(r"postgresql\S+", database.url(), line))
+            elif line.strip():
+                reader.run(line)
+
+
+@pytest.mark.parametrize("page", ELSEWHERE)
+def test_pages_that_are_run_elsewhere_are_named_there(page: str) -> None:
+    assert page in (ROOT / ELSEWHERE[page]).read_text().replace('" / "', "/")
+
+
+def test_the_notebook_runs(reader: Reader) -> None:
+    small = {"DEMOS": 4, "LABELS": 4, "PRESET": "tiny"}
+    reader.python_block(
+        f"import sys; sys.path.insert(0, {str(DOCS)!r})\n"
+        "import json, run_notebook\n"
+        f"found = run_notebook.run(json.loads(run_notebook.NOTEBOOK.read_text()), {small})\n"
+        "printed = ''.join(line for cell in found['cells'] for o in cell.get('outputs', []) for line in o['text'])\n"
+        "assert 'answers; the command ended with 0' in printed, printed\n"
+        "assert 'after: success' in printed, printed\n"
+    )
