@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-KINDS = (".py", ".js", ".html", ".md")
+KINDS = (".py", ".js", ".html", ".css", ".md")
 EXEMPT = re.compile(r"^(CHANGELOG\.md|\.ci/.*|tests/.*|.*/migrations/versions/.*|robo_rlhf/core/legacy_names\.py)$")
 JS_COMMENT = re.compile(r"^\s*/?\*(?!.*@).*|//.*$")  # not those that give types
 JS_STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
@@ -23,6 +23,8 @@ CODE = re.compile(r"`[^`\n]*`")  # names of things keep their letters
 
 PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # of a name: heard_at, lastHeard
 JS_NAME = re.compile(r"(?<![\w#\"'/-])[A-Za-z_$][\w$]*")
+HTML_NAMES = re.compile(r'\b(?:id|class|for|name|data-[\w-]+)="([^"{]*)"')
+CSS_NAME = re.compile(r"[.#][A-Za-z][\w-]*|--[\w-]+")
 OF_NAMES = "name "
 
 
@@ -35,7 +37,7 @@ def rules() -> tuple[list[tuple[re.Pattern[str], str]], dict[str, str]]:
 
 
 def names(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the number of the line and each name in the code of a file; strings and comments are none."""
+    """Yield the number of the line and each name in the code, ids and classes of a file; not strings and comments."""
     text = path.read_text()
     if path.suffix == ".py":
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -44,6 +46,9 @@ def names(path: Path) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.split("\n"), 1) if path.suffix == ".js" else ():
         if not line.lstrip().startswith("*"):
             yield from ((number, name) for name in JS_NAME.findall(JS_STRING.sub("", JS_COMMENT.sub("", line))))
+    pattern = {".html": HTML_NAMES, ".css": CSS_NAME}.get(path.suffix)
+    for number, line in enumerate(text.split("\n"), 1) if pattern else ():
+        yield from ((number, name) for name in pattern.findall(line))
 
 
 def prose(path: Path) -> Iterator[tuple[int, str]]:

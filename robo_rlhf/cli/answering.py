@@ -25,6 +25,7 @@ from robo_rlhf.feedback.question_kind import CLIP_NAMES
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.question_kind import AnswerValue, QueryKind
+    from robo_rlhf.feedback.reasons.listed import Reason
     from robo_rlhf.feedback.store import Question, Store
 
 POLL = 1.0  # [s] between checks of the store
@@ -95,7 +96,7 @@ class HumanAnnotators:
             print(f"  {label}: {path}")
             show(path)
         started = time.monotonic()
-        value = ask_until_valid(kind, question, self.rate(question))
+        value = ask_until_valid(kind, question, self.rate(question), store.tasks.reasons(question.task))
         taken = time.monotonic() - started
         store.answer(question.id, self.name, value, key=uuid.uuid4().hex, response_time=taken)
 
@@ -129,16 +130,20 @@ def page_for(task: str) -> str:
     return PAGE.format(allow="".join(f" --allow {module}" for module in modules_of(task)))
 
 
-def ask_until_valid(kind: "QueryKind", question: "Question", rate: float) -> "AnswerValue":
-    """Ask until an answer is typed; clips have `rate` steps a second."""
+def ask_until_valid(
+    kind: "QueryKind", question: "Question", rate: float, listed: "Sequence[Reason]" = ()
+) -> "AnswerValue":
+    """Ask until an answer is typed; clips have `rate` steps a second, and `listed` are the reasons of the task."""
     while True:
         try:
-            print(f"  {menu(kind, question)}\n  your answer: ", end="", flush=True)  # input() would prompt on stderr
+            print(
+                f"  {menu(kind, question, listed)}\n  your answer: ", end="", flush=True
+            )  # input() would prompt on stderr
             typed = input()
         except EOFError:
             raise KeyboardInterrupt from None  # Ctrl-D: as good as Ctrl-C
         try:
-            return read_answer(kind, question, typed, rate)
+            return read_answer(kind, question, typed, rate, listed)
         except InvalidValueError as error:
             print(f"  {error}")
 

@@ -43,6 +43,7 @@ class ArenaCommand:
         robo-rlhf arena --policies main-run main-run/clone --judge simulated --name tuned
         robo-rlhf arena --policies before=old.safetensors after=main-run --seeds 40 --name by-people
         robo-rlhf arena --policies third-run --name by-people
+        robo-rlhf arena --policies main-run --with-demonstrations samples/pick_place --name beside-teachers
         robo-rlhf arena --recorded cups --name cups-july
     """
 
@@ -52,6 +53,8 @@ class ArenaCommand:
     """Two or more: a checkpoint, a run (its final policy) or a stage of one (RUN/clone); NAME=CHECKPOINT names it."""
     recorded: DatasetName = ""
     """Instead of policies: a dataset of rollouts that are recorded already, of several policies or operators."""
+    with_demonstrations: DatasetName = ""
+    """A dataset of operators' demonstrations of the task: they take part as one more policy, as blind as the others."""
     task: str | None = None
     """Task to run; else the one that the policies were trained for. With --recorded, only rollouts of this task."""
     seeds: int | None = None
@@ -97,7 +100,14 @@ class ArenaCommand:
             StageBars() as watch,
         ):
             asked = ArenaRequest(
-                home, self.name, self.policies, task=self.task, seeds=self.seeds, judge=self.judge, overlap=self.judges
+                home,
+                self.name,
+                self.policies,
+                task=self.task,
+                seeds=self.seeds,
+                judge=self.judge,
+                overlap=self.judges,
+                demonstrations=self.with_demonstrations,
             )
             arena = asked.open()
             asked.enter(arena)
@@ -108,6 +118,11 @@ class ArenaCommand:
         show(found, as_json=self.json)
         return 0
 
+    def not_with_recorded(self) -> tuple[tuple[str, object], ...]:
+        """Return the options that do not go with recorded rollouts, and what they are."""
+        some = (("--policies", self.policies), ("--seeds", self.seeds), ("--wait", self.wait))
+        return (*some, ("--with-demonstrations", self.with_demonstrations))
+
     def compare_recorded(self) -> int:
         """Ask about rollouts that are recorded already, and print the standings."""
         from robo_rlhf.data.layout import require_dataset
@@ -117,7 +132,7 @@ class ArenaCommand:
         from robo_rlhf.pipeline.recorded_arena import recorded_arena
         from robo_rlhf.processes import heartbeat
 
-        for option, given in (("--policies", self.policies), ("--seeds", self.seeds), ("--wait", self.wait)):
+        for option, given in self.not_with_recorded():
             if given:
                 raise InvalidValueError(option, given, "nothing: with --recorded no policy is run")
         if self.judge == "simulated":

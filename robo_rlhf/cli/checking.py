@@ -4,11 +4,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import tyro
 
-from robo_rlhf.core.checks import Meant, check_number, check_seed, check_text
+from robo_rlhf.core.checks import Meant, check_number, check_seed, check_text, extras_of
 from robo_rlhf.core.files import DATABASE_VARIABLE, HOME_VARIABLE
 from robo_rlhf.core.registry import Choices
 
@@ -31,7 +31,7 @@ def check_options(options: object, within: str = "") -> None:
     hints = get_type_hints(type(options), include_extras=True)
     for field in fields(options):  # type: ignore[arg-type]  # a command is a dataclass
         value, hint = getattr(options, field.name), hints[field.name]
-        extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        extras = extras_of(hint)
         name = f"{within}{field.name}".replace("_", "-")
         name = name if any(extra in _POSITIONAL for extra in extras) else f"--{name}"
         if is_dataclass(value):
@@ -81,7 +81,7 @@ def choices_of(kind: type[Any], within: str = "") -> list[str]:
     """Return a line for each option of a command, or setting inside one, that takes names of a registry."""
     found = []
     for name, hint in get_type_hints(kind, include_extras=True).items():
-        extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        extras = extras_of(hint)
         option = f"{within}{name}".replace("_", "-")
         found += [extra.text(f"--{option}") for extra in extras if isinstance(extra, Choices)]
         for extra in extras:

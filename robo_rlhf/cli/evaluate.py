@@ -13,7 +13,7 @@ from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.core.checks import Seed
+from robo_rlhf.core.checks import DatasetName, Seed
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home
 from robo_rlhf.policies.latest_policy import policy_at
@@ -35,6 +35,7 @@ class Evaluate(OnRobot):
 
     Example:
         robo-rlhf evaluate recordings/runs/bc --episodes 200 --json
+        robo-rlhf evaluate pick_place-0 --with-demonstrations samples/pick_place
     """
 
     stopped: ClassVar = CONTINUES
@@ -43,6 +44,8 @@ class Evaluate(OnRobot):
     """A policy's checkpoint, a run's folder, or the name of a run in the data home: of a main job, its last policy."""
     against: Path | None = None
     """Another policy, run on the same seeds and compared episode by episode."""
+    with_demonstrations: DatasetName = ""
+    """A dataset of demonstrations of the task: what operators did is reported beside what the policy does."""
     task: MaybeWorld = None
     """Task to run; else the one that the policy was trained for."""
     episodes: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 200
@@ -70,12 +73,14 @@ class Evaluate(OnRobot):
         use_one_thread()
         from robo_rlhf.policies.checkpoint import load_meta
         from robo_rlhf.rollouts.evaluation import compare
+        from robo_rlhf.rollouts.teachers import BesideTeachers
         from robo_rlhf.sim.envs.conditioned_env import under
         from robo_rlhf.sim.envs.task_env import make_env
 
         world = make_env(self.task or load_meta(paths[0])["task"], min(self.num_envs, self.episodes))
         env = under(world, self.conditions)
         try:
+            teachers = self.teachers(env.name)  # refused before anything runs
             moved = self.in_looks(env, paths[0])
             evaluated = [self.evaluate(env, path) for path in paths]
         finally:
@@ -85,20 +90,36 @@ class Evaluate(OnRobot):
             if evaluation.warning:
                 print(f"warning: {path}: {evaluation.warning}", file=sys.stderr)
         comparison = compare(found[1], found[0]) if self.against is not None else None
+        beside = BesideTeachers(found[0], teachers) if teachers is not None else None
         if self.json:
             looks = {"looks": {name: e.summary() for name, e in moved.items()}} if moved else {}
-            print(json.dumps({**_as_json(paths, found, comparison), **looks}, indent=2))
+            shown = {"demonstrations": beside.as_json()} if beside is not None else {}
+            print(json.dumps({**_as_json(paths, found, comparison), **looks, **shown}, indent=2))
         else:
             for path, evaluation in zip(paths, found, strict=True):
                 print_rows(_rows(evaluation), as_json=False, title=f"{path} on {evaluation.task}")
             if moved:
                 rows = [_look_row(name, e) for name, e in {"as the scene is": found[0], **moved}.items()]
                 print_rows(rows, as_json=False, title=f"{paths[0]}: success in {self.looks} looks of each kind")
+            if beside is not None:
+                title = f"demonstrations in {self.with_demonstrations}"
+                print_rows(_rows(beside.teachers), as_json=False, title=title)
+                print(beside.sentence())
             if comparison is not None:
                 print(_sentence(comparison))
         for _, kept in evaluated:
             kept.remove()
         return 0
+
+    def teachers(self, task: str) -> "Evaluation | None":
+        """Return what operators did in the demonstrations that are named; None where none are."""
+        if not self.with_demonstrations:
+            return None
+        from robo_rlhf.data.layout import require_dataset
+        from robo_rlhf.data.reader import Reader
+        from robo_rlhf.rollouts.teachers import evaluate_demonstrations
+
+        return evaluate_demonstrations(Reader(require_dataset(data_home(self.home), self.with_demonstrations)), task)
 
     def in_looks(self, env: "VecEnv", path: Path) -> "dict[str, Evaluation]":
         """Run one policy in looks that no training has; nothing where none are asked for."""
@@ -151,6 +172,8 @@ def _rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
         "success at the end": summary["success"],
         "success at any time": summary["success_at_any_time"],
         "return": summary["return"],
+        "time until solved": summary["time_to_success"]
+        and {**summary["time_to_success"], "unit": "s", "better": "lower"},
         **summary["style"],
     }
     return [
@@ -163,6 +186,7 @@ def _rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
             "better": found.get("better", "higher"),
         }
         for name, found in intervals.items()
+        if found is not None
     ]
 
 

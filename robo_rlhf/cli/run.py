@@ -18,11 +18,7 @@ from robo_rlhf.cli.overrides import override
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.core.checks import (
-    DatasetName,
-    RunName,
-    Seed,
-)
+from robo_rlhf.core.checks import Count, DatasetName, RunName, Seed, at_least
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, feedback_database, run_folder
 from robo_rlhf.core.registry import Choices, known
@@ -63,14 +59,14 @@ class RunCommand(OnRobot, SightOptions):
     """A native task; `--env` names an outside environment instead."""
     env: str | None = None
     """Gymnasium id of an outside environment, such as Pusher-v5; --env-arg KEY=VALUE gives it an argument."""
-    demos: int | None = None
+    demos: Annotated[int | None, at_least(0, "0 or more")] = None
     """Demonstrations to imitate; 0 starts from nothing. Else what the dataset holds, at most 25."""
-    labels: int = 200
+    labels: Count = 200
     """Questions about clips, over all rounds."""
-    minutes: float | None = None
+    minutes: Annotated[float | None, at_least(0, "0 or more")] = None
     """Minutes of the processor that the run may take, else 15. It first measures what its work costs here, and
     decides from that and the answers how to clone, fine-tune and ask; the report says why. 0: settings are as given."""
-    rounds: int | None = None
+    rounds: Annotated[int | None, at_least(1)] = None
     """Rounds of asking, learning the reward and fine-tuning. Else 3, fewer where there are less than 15 labels."""
     seed: Seed = 0
     """Seed of everything."""

@@ -1,30 +1,49 @@
 """Answers as they are typed in a terminal, for questions of any kind: how they are written follows from the layout."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.feedback.axes import axes_of
-from robo_rlhf.feedback.question_kind import CLIP_NAMES, AnswerValue, Control, Layout, QueryKind
+from robo_rlhf.feedback.question_kind import CLIP_NAMES, REASONS, AnswerValue, Control, Layout, QueryKind
+from robo_rlhf.feedback.reasons.given import explained
+from robo_rlhf.feedback.reasons.listed import Reason, keyed
 from robo_rlhf.feedback.records import Question
 
 STILL = 1e-3  # [steps/s] of a press about a place that is named rather than seen in passing: there is no delay
 _PRESS = re.compile(r"([+-])(\d+(?:\.\d+)?)")
 
 
-def menu(kind: QueryKind, question: Question) -> str:
-    """Return in a line how an answer to the question is typed."""
+def menu(kind: QueryKind, question: Question, listed: Sequence[Reason] = ()) -> str:
+    """Return in a line how an answer to the question is typed, and in a second one how the `listed` reasons are."""
     keys = [f"[{control.key}] {control.label}" for control in kind.controls if not control.part]
-    return "   ".join([*_HOW[kind.layout](kind, question), *keys])
+    line = "   ".join([*_HOW[kind.layout](kind, question), *keys])
+    if not listed:
+        return line
+    reasons = "   ".join(f"[{key.lower()}] {reason.name}" for key, reason in keyed(listed))
+    return f"{line}\n  and after a slash why, with the second where one is meant, such as 1 / q w@1.5: {reasons}"
 
 
-def read_answer(kind: QueryKind, question: Question, typed: str, steps_per_second: float) -> AnswerValue:
-    """Return the answer that was typed.
+def read_answer(
+    kind: QueryKind, question: Question, typed: str, steps_per_second: float, listed: Sequence[Reason] = ()
+) -> AnswerValue:
+    """Return the answer that was typed, with the reasons after a slash that are among those `listed`.
 
     Raises:
         InvalidValueError: it is none; the message says how one is written.
     """
+    typed, slash, why = typed.partition("/")
+    value = _read_plain(kind, question, typed, steps_per_second)
+    if not slash:
+        return value
+    value = {**value, REASONS: [_read_reason(word, listed, steps_per_second) for word in why.split()]}
+    explained(value, listed, [clip.length for clip in question.segments])  # refused here, where it can be typed again
+    return value
+
+
+def _read_plain(kind: QueryKind, question: Question, typed: str, steps_per_second: float) -> AnswerValue:
+    """Return the answer that was typed; raises as `read_answer`."""
     whole = [control for control in kind.controls if not control.part]
     words = {control.key.lower(): control.value for control in whole}
     words |= {str(control.value["choice"]).lower(): control.value for control in whole if "choice" in control.value}
@@ -34,6 +53,18 @@ def read_answer(kind: QueryKind, question: Question, typed: str, steps_per_secon
         raise InvalidValueError("answer", repr(typed), menu(kind, question))
     kind.validate(value, len(question.segments), question.meta)
     return value
+
+
+def _read_reason(word: str, listed: Sequence[Reason], steps_per_second: float) -> dict[str, Any]:
+    """Return the reason whose key was typed, with the moment after an @ [s]."""
+    key, at, when = word.partition("@")
+    by_key = {key.lower(): reason.name for key, reason in keyed(listed)}
+    seconds = re.fullmatch(r"\d+(?:\.\d+)?", when)
+    if key.lower() not in by_key or (at and not seconds):
+        named = ", ".join(f"{key} {name}" for key, name in by_key.items()) or "none: the task has no list of reasons"
+        raise InvalidValueError("reason", repr(word), f"a key, and @ with a second where a moment is meant: {named}")
+    found: dict[str, Any] = {"reason": by_key[key.lower()]}
+    return found | ({"step": float(when) * steps_per_second} if at else {})
 
 
 def _axes(kind: QueryKind, question: Question) -> tuple[str, ...]:

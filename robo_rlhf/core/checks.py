@@ -6,9 +6,10 @@ so that none leads out of the data home, and what one command accepts, every oth
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 from robo_rlhf.core.errors import InvalidValueError
@@ -52,39 +53,73 @@ def check_number(what: str, given: float) -> None:
         raise InvalidValueError(what, given, f"a whole number up to {LARGEST_INT}")
 
 
-Range = tuple[Callable[[float], bool], str]  # whether a number fits, and which do, in words
+def in_range(fits: Callable[[float], bool], wanted: str) -> Meant:
+    """Return the check of a number's range, with the words for what fits; NaN is outside of all."""
+
+    def check(what: str, given: object) -> None:
+        if not (isinstance(given, int | float) and fits(given)):
+            raise InvalidValueError(what, given, wanted)
+
+    return Meant(check)
 
 
-def at_least(low: float, wanted: str = "") -> Range:
-    """Return the range from `low` on."""
-    return lambda value: value >= low, wanted or f"at least {low}"
+def at_least(low: float, wanted: str = "") -> Meant:
+    """Return the check of a range from `low` on."""
+    return in_range(lambda value: value >= low, wanted or f"at least {low}")
 
 
-def above(low: float, wanted: str = "") -> Range:
-    """Return the range above `low`."""
-    return lambda value: value > low, wanted or f"more than {low}"
+def above(low: float, wanted: str = "") -> Meant:
+    """Return the check of a range above `low`."""
+    return in_range(lambda value: value > low, wanted or f"more than {low}")
 
 
-def within(low: float, high: float, wanted: str = "") -> Range:
-    """Return the range from `low` to `high`, both of them in it."""
-    return lambda value: low <= value <= high, wanted or f"a number from {low} to {high}"
+def within(low: float, high: float, wanted: str = "") -> Meant:
+    """Return the check of a range from `low` to `high`, both of them in it."""
+    return in_range(lambda value: low <= value <= high, wanted or f"a number from {low} to {high}")
 
 
-def check_ranges(settings: object, label: str, ranges: Mapping[str, Range]) -> None:
-    """Refuse a field of `settings` that is outside its range; NaN is outside of all.
+def below(high: float, wanted: str = "") -> Meant:
+    """Return the check of a range from 0 to less than `high`."""
+    return in_range(lambda value: 0 <= value < high, wanted or f"a number from 0 to less than {high}")
 
-    Args:
-        settings: a dataclass.
-        label: what an error calls a field, such as "ppo {}".
-        ranges: by the names of one field or several, with spaces between.
 
-    Raises:
-        InvalidValueError: the first of them.
+@dataclass(frozen=True)
+class CheckedSettings:
+    """Settings whose fields carry their checks as metadata of their types: `updates: Count = 100`.
+
+    They are checked whenever settings are made, from the command line, files and code alike; None is never checked.
     """
-    for names, (fits, wanted) in ranges.items():
-        for name in names.split():
-            if not fits(getattr(settings, name)):
-                raise InvalidValueError(label.format(name), getattr(settings, name), wanted)
+
+    LABEL: ClassVar[str] = "{}"
+    """What an error calls a field."""
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            InvalidValueError: one is outside its range.
+            UnknownNameError: one names nothing in its registry.
+        """
+        for name, checks in _checks_of(type(self)):  # type: ignore[arg-type]  # a class is hashable
+            value = getattr(self, name)
+            for check in checks if value is not None else ():
+                check(self.LABEL.format(name), value)
+
+
+@cache
+def _checks_of(kind: type[CheckedSettings]) -> tuple[tuple[str, tuple[Callable[[str, object], None], ...]], ...]:
+    """Return the checks of each field that has some."""
+    hints = get_type_hints(kind, include_extras=True)
+    found = (
+        (name, tuple(extra.check for extra in extras_of(hint) if hasattr(extra, "check")))
+        for name, hint in hints.items()
+    )
+    return tuple((name, checks) for name, checks in found if checks)
+
+
+def extras_of(hint: object) -> tuple[Any, ...]:
+    """Return the metadata of a type that is `Annotated`; none of another."""
+    return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
 
 
 def check_seed(what: str, given: object) -> None:
@@ -192,6 +227,11 @@ def _shown(given: object) -> str:
     return repr(str(given)[:80]) if str(given).isprintable() else ascii(str(given)[:80])
 
 
+Count = Annotated[int, at_least(1)]
+WholeNumber = Annotated[int, at_least(0, "0 or more")]
+Positive = Annotated[float, above(0)]
+NotNegative = Annotated[float, at_least(0, "0 or more")]
+Share = Annotated[float, within(0, 1)]
 Seed = Annotated[int, Meant(check_seed)]
 DatasetName = Annotated[str, Meant(check_dataset)]
 NewDataset = Annotated[str, Meant(check_new_dataset)]

@@ -35,6 +35,14 @@ class Choices:
     registry: "Registry[Any]"
     name: str = ""  # of the setting, where the option is one for several
 
+    def check(self, what: str, given: object) -> None:
+        """Refuse an unknown name.
+
+        Raises:
+            UnknownNameError: it is one; the message suggests the nearest.
+        """
+        self.registry.check(str(given))
+
     def text(self, option: str) -> str:
         """Return in a line what can be chosen for `option`."""
         more = ", or MODULE:THING of your own" if self.registry.base else ""

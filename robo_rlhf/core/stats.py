@@ -59,6 +59,62 @@ def paired_share(old: Array, new: Array, confidence: float = 0.95) -> Interval:
     return Interval(value, value - max(below, 0.0) ** 0.5, value + max(above, 0.0) ** 0.5)
 
 
+def share_difference(old: tuple[float, float], new: tuple[float, float], confidence: float = 0.95) -> Interval:
+    """Return the difference new - old of two independent shares, each (successes, count), with Newcombe's interval.
+
+    Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10.
+    """
+    before, after = wilson(*old, confidence), wilson(*new, confidence)
+    value = after.value - before.value
+    below = ((after.value - after.low) ** 2 + (before.high - before.value) ** 2) ** 0.5
+    above = ((after.high - after.value) ** 2 + (before.value - before.low) ** 2) ** 0.5
+    return Interval(value, value - below, value + above)
+
+
+def bootstrap_difference(old: Array, new: Array, confidence: float = 0.95) -> Interval:
+    """Return the difference of means new - old of independent samples (M,) and (N,), with a percentile bootstrap.
+
+    Values that are NaN do not count; the resampling has a fixed seed.
+    """
+    both = [values[~np.isnan(values)] for values in (old, new)]
+    if not all(map(len, both)):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    rng = np.random.default_rng(0)
+    means = [x[rng.integers(len(x), size=(RESAMPLES, len(x)))].mean(axis=1) for x in both]
+    return _percentiles(float(both[1].mean() - both[0].mean()), means[1] - means[0], confidence)
+
+
+def prediction_powered(predicted: Array, residual: Array, weight: Array, confidence: float = 0.95) -> Interval:
+    """Return a share that a model predicts in many cases, corrected by the few in which it is known.
+
+    The mean prediction and the mean residual, which needs no faith in the model (Angelopoulos et al. 2023,
+    "Prediction-powered inference"). As Agresti and Caffo (2000) add two cases to a share, two residuals are added, a
+    success that was not seen and one that was seen and is none: a few answers without an error prove no perfection.
+
+    Args:
+        predicted: chances (N,) in cases drawn by chance.
+        residual: what is known less what was predicted (M,), where that was not learned from; in [-1, 1].
+        weight: inverse chances (M,) with which these cases were chosen.
+        confidence: of the interval.
+
+    Raises:
+        ShapeError: not a weight for each residual.
+        InvalidValueError: no case.
+    """
+    if residual.shape != weight.shape or residual.ndim != 1:
+        raise ShapeError("weights of residuals", residual.shape, weight.shape)
+    if not len(predicted):
+        raise InvalidValueError("predictions of a share", "none", "at least one")
+    usual = weight.mean() if len(weight) else 1.0
+    values, shares = np.append(residual, (1.0, -1.0)), np.append(weight, (usual, usual))
+    shares = shares / shares.sum()
+    bias = float(shares @ values)
+    spread = float(shares**2 @ (values - bias) ** 2) + float(predicted.var()) / len(predicted)
+    value, half = float(predicted.mean()) + bias, NormalDist().inv_cdf(0.5 + confidence / 2) * spread**0.5
+    low, value, high = np.clip((value - half, value, value + half), 0.0, 1.0).tolist()
+    return Interval(value, low, high)
+
+
 def bootstrap_mean(values: Array, confidence: float = 0.95) -> Interval:
     """Return the mean of values (M,) with a percentile bootstrap interval; values that are NaN do not count.
 

@@ -37,6 +37,7 @@ Scale = Literal["nominal", "ordinal"]  # whether labels are names or levels
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 CANT_TELL = "cant_tell"  # the choice in an answer without a judgement, of any kind
 NOTE = "note"  # the key of a person's note
+REASONS = "reasons"  # the key of the reasons for an answer, see `feedback.reasons`
 CLIP_NAMES = "ABCDEF"  # clips are named in the order of the question
 
 
@@ -192,7 +193,7 @@ class QueryKind(ABC):
 
 def described(kind: QueryKind, answer: AnswerValue) -> str:
     """Return in a few words what an answer says: the label of the control that gives it, or what kinds call others."""
-    stated = {name: value for name, value in answer.items() if name != NOTE}
+    stated = {name: value for name, value in answer.items() if name not in (NOTE, REASONS)}
     whole = [control.label for control in kind.controls if not control.part and dict(control.value) == stated]
     return whole[0] if whole else kind.composed
 
@@ -214,21 +215,21 @@ def check_clips(kind: QueryKind, num_clips: int) -> None:
         raise InvalidValueError(f"clips of {kind.article} question", num_clips, expected)
 
 
-def check_keys(kind: QueryKind, answer: AnswerValue) -> None:
+def check_keys(kind: QueryKind, answer: AnswerValue, beside: Sequence[str] = (NOTE,)) -> None:
     """Check that an answer has no unknown keys.
 
     It is for new answers: those that an earlier version accepted are imported as they were.
 
     Raises:
-        InvalidValueError: it has other keys than those of its kind and "note".
+        InvalidValueError: it has other keys than those of its kind and those `beside` it.
     """
     keys = kind.keys or {name: () for control in kind.controls for name in control.value}
     objects = [part for key in keys for part in _list(answer.get(key)) if isinstance(part, Mapping)]
     inner = {name for names in keys.values() for name in names}
-    unknown = sorted(set(answer) - {*keys, NOTE}) + sorted({name for part in objects for name in part} - inner)
+    unknown = sorted(set(answer) - {*keys, *beside}) + sorted({name for part in objects for name in part} - inner)
     if unknown:
         named = ", ".join(unknown[:5])
-        raise InvalidValueError(f"answer to {kind.article} question", named, f"only {', '.join([*keys, NOTE])}")
+        raise InvalidValueError(f"answer to {kind.article} question", named, f"only {', '.join([*keys, *beside])}")
 
 
 def _list(value: object) -> list[object]:

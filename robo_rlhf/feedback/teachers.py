@@ -9,10 +9,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from robo_rlhf.core.checks import above, at_least, check_ranges, within
+from robo_rlhf.core.checks import CheckedSettings, NotNegative, Positive, Share, in_range
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.feedback.kinds import KINDS
@@ -56,36 +57,26 @@ class TaskUtility:
 
 
 @dataclass(frozen=True)
-class Teacher:
+class Teacher(CheckedSettings):
     """A simulated annotator. Without faults: always prefers the clip of the higher mean utility.
 
     Clips are judged by a score: the weighted mean of the utility a step, less `centre`, over `spread`, so that the
     thresholds and the rationality mean the same for every task. `calibrated` sets both.
     """
 
+    LABEL: ClassVar[str] = "{} of a teacher"
+
     name: str = "teacher"
     seed: int = 0
-    rationality: float = math.inf  # beta of the softmax over scores; infinite: the best always wins
-    myopia: float = 1.0  # gamma in (0, 1]: a step counts gamma times what the next one does
-    equal_threshold: float = 0.0  # scores at most so far apart are a tie
+    rationality: NotNegative = math.inf  # beta of the softmax over scores; infinite: the best always wins
+    myopia: Annotated[float, in_range(lambda discount: 0 < discount <= 1, "a number in (0, 1]")] = (
+        1.0  # gamma in (0, 1]: a step counts gamma times what the next one does
+    )
+    equal_threshold: NotNegative = 0.0  # scores at most so far apart are a tie
     skip_threshold: float = -math.inf  # no clip with a higher score: can't tell
-    mistake: float = 0.0  # probability of another choice than the one meant
+    mistake: Share = 0.0  # probability of another choice than the one meant
     centre: float = 0.0  # utility a step that scores 0
-    spread: float = 1.0  # utility a step that scores 1
-
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            InvalidValueError: a fault outside its range.
-        """
-        ranges = {
-            "rationality equal_threshold": at_least(0, "a number from 0"),
-            "myopia": (lambda x: 0 < x <= 1, "a number in (0, 1]"),
-            "mistake": within(0, 1, "a probability"),
-            "spread": above(0, "a number above 0"),
-        }
-        check_ranges(self, "{} of a teacher", ranges)
+    spread: Positive = 1.0  # utility a step that scores 1
 
     def calibrated(self, utilities: Iterable[Array]) -> "Teacher":
         """Return the teacher whose scores have mean 0 and deviation 1 over these clips, each (L,)."""

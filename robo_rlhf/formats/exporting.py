@@ -7,7 +7,7 @@ from pathlib import Path
 from robo_rlhf.core.errors import ConflictError, InvalidValueError
 from robo_rlhf.core.files import make_folder, move, publish_folder, remove_tree
 from robo_rlhf.data.reader import EpisodeInfo, Reader
-from robo_rlhf.formats.base import Export, Format
+from robo_rlhf.formats.base import Export
 from robo_rlhf.formats.kinds import FORMATS
 from robo_rlhf.formats.pictures import check_cameras, draw
 from robo_rlhf.formats.work_folder import begin_work
@@ -52,7 +52,7 @@ def export(
     kind, work = FORMATS[form](), place.with_name(f".{place.name}.partial")
     progress, drawn = partial(tell, "episodes written"), partial(tell, "frames drawn")
     made = Export(reader, tuple(infos), name or reader.path.name, cameras, valid, work / "pictures", progress)
-    _check(made, kind, place, size)
+    check_export(reader, made.infos, place, form, cameras, size, valid)
     begin_work(work, [form, cameras, size, [(info.meta.id, info.length, info.size) for info in infos]])
     if cameras:
         draw(reader, infos, cameras, size, work / "pictures", kind.pictures, drawn)
@@ -65,17 +65,25 @@ def export(
     remove_tree(work)
 
 
-def _check(made: Export, kind: Format, place: Path, size: int | None) -> None:
-    """Refuse what cannot be exported, before anything is made; raises as `export`."""
+def check_export(
+    reader: Reader,
+    infos: Sequence[EpisodeInfo],
+    place: Path,
+    form: str,
+    cameras: tuple[str, ...] = (),
+    size: int | None = None,
+    valid: float = 0.0,
+) -> None:
+    """Refuse what `export` cannot write, before anything is made; raises as it does."""
     if place.exists() or place.is_symlink():
         raise ConflictError(f"{place}", "there is something at that place already")
     if size is not None and not 16 <= size <= 4096:
         raise InvalidValueError("size of pictures", size, "16 to 4096 pixels")
-    if not 0 <= made.valid < 1:
-        raise InvalidValueError("share for validation", made.valid, "0 or more and below 1")
-    _check_alike(made.reader, made.infos)
-    check_cameras(made.infos, made.cameras)
-    kind.check(place, made)
+    if not 0 <= valid < 1:
+        raise InvalidValueError("share for validation", valid, "0 or more and below 1")
+    _check_alike(reader, infos)
+    check_cameras(infos, cameras)
+    FORMATS[form]().check(place, Export(reader, tuple(infos), reader.path.name, cameras, valid))
 
 
 def _check_alike(reader: Reader, infos: Sequence[EpisodeInfo]) -> None:

@@ -20,6 +20,7 @@ from robo_rlhf.data.reader import EpisodeInfo, Reader
 from robo_rlhf.episodes.recorded_frames import step_times
 from robo_rlhf.formats.helper_process import one_apart
 from robo_rlhf.formats.videos import array_at, clip_at, original_of
+from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.pool import RenderPool
 from robo_rlhf.sim.tasks import TASKS
 
@@ -31,15 +32,23 @@ def check_cameras(infos: Sequence[EpisodeInfo], cameras: Sequence[str]) -> None:
 
     Raises:
         InvalidValueError: an episode has neither states of a task of this program nor such a recorded video.
+        UnknownNameError: its scene has no such camera.
     """
+    drawn = {info.meta.task for info in infos if not info.meta.frames and info.meta.task in TASKS} if cameras else set()
+    if drawn:
+        with RenderPool(1, eager=False) as pool:
+            for known in [pool.cameras(task).result() for task in sorted(drawn)]:
+                for camera in map(Camera.parse, cameras):
+                    if camera.name:
+                        camera.index_in(known)
     for info in infos:
         meta = info.meta
-        for camera in cameras:
-            if not meta.frames and meta.task in TASKS:
-                continue
-            if camera not in meta.frames:
+        if meta.task in drawn and not meta.frames:
+            continue
+        for name in cameras:
+            if name not in meta.frames:
                 has = f"recorded cameras {', '.join(sorted(meta.frames))}" if meta.frames else "no pictures at all"
-                what = f"camera {camera!r} of episode {meta.id}"
+                what = f"camera {name!r} of episode {meta.id}"
                 raise InvalidValueError(what, has, "a camera that it was recorded with, or states to draw from")
 
 

@@ -6,10 +6,8 @@ added at any time.
 """
 
 import hashlib
-import os
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +16,13 @@ from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, NotNowError
 from robo_rlhf.core.files import remove, write_atomic
 from robo_rlhf.core.types import VecEnv
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.data.layout import episode_path
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.arena.arena import Arena, Entrant, Judge, check_apart, is_arena
 from robo_rlhf.feedback.arena.standings import Standings, update_standings
 from robo_rlhf.feedback.judgeable import check_task
 from robo_rlhf.feedback.store import Question, Store
+from robo_rlhf.pipeline.arena_demonstrations import PREFIX as DEMONSTRATIONS
+from robo_rlhf.pipeline.arena_demonstrations import check_demonstrations, copy_demonstrations, hide_times, shown_steps
 from robo_rlhf.pipeline.config import TeacherConfig
 from robo_rlhf.pipeline.steps.observers import Observer
 from robo_rlhf.pipeline.steps.simulated_labels import NAME, SimulatedLabeler
@@ -53,6 +52,7 @@ class ArenaRequest:
         seeds: int | None = None,
         judge: Judge | None = None,
         overlap: int | None = None,
+        demonstrations: str = "",
     ) -> None:
         """Check the whole request before anything is written.
 
@@ -64,6 +64,7 @@ class ArenaRequest:
             seeds: `SEEDS` where None; a larger number than before extends the arena.
             judge: "human" where None.
             overlap: judges per question; 1 where None.
+            demonstrations: a dataset of operators' demonstrations that take part as one more policy; none where empty.
 
         Raises:
             NotFoundError: no such policy.
@@ -91,6 +92,8 @@ class ArenaRequest:
                 check_apart(entrant, other)
             self.entrants.append(entrant)
         self.task = task
+        if demonstrations and task is not None:
+            self.entrants.append(check_demonstrations(home, demonstrations, task, self.arena))
         number = len({entrant.digest for entrant in [*known, *self.entrants]})
         if number < 2 or task is None:
             raise InvalidValueError("policies of an arena", number, "at least 2 to compare")
@@ -112,7 +115,7 @@ class ArenaRequest:
 
     def enter(self, arena: Arena) -> None:
         """Add new policies and seeds to `arena`, whose lock is held."""
-        for (_, path), entrant in zip(self.sources, self.entrants, strict=True):
+        for (_, path), entrant in zip(self.sources, self.entrants, strict=False):  # then demonstrations, without a file
             copy = arena.checkpoint(entrant)
             if not copy.exists():
                 write_atomic(copy, path.read_bytes())
@@ -148,7 +151,10 @@ class ArenaJob:
     def work(self) -> Standings:
         """Run rollouts, ask, and answer where judges are simulated; return the arena's standings."""
         for entrant in self.arena.policies():
-            self.run(entrant)
+            if entrant.checkpoint.startswith(DEMONSTRATIONS):
+                copy_demonstrations(self.arena, entrant, self.dataset)
+            else:
+                self.run(entrant)
         questions = self.ask()
         if self.arena.config.judge == "simulated":
             self.judge(questions)
@@ -192,11 +198,8 @@ class ArenaJob:
     def ask(self) -> list[Question]:
         """Write the questions into the store, and return them."""
         self.watch.begin("ask")
-        same = datetime.fromisoformat(self.arena.config.created).timestamp()
-        steps = {info.meta.id: info.length for info in self.dataset.list()}
-        for name in steps:  # when a file was written would tell whose episode it holds
-            os.utime(episode_path(self.dataset.path, name), (same, same))
-        questions = self.arena.questions(steps)
+        hide_times(self.arena, self.dataset)
+        questions = self.arena.questions(shown_steps(self.arena, self.dataset))
         new = self.store.add_questions(questions)
         if new:
             update_standings(self.arena, self.store)

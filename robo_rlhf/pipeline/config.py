@@ -1,11 +1,12 @@
 """Configuration of the RLHF pipeline."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from robo_rlhf.core.checks import at_least, check_ranges, check_seed
+from robo_rlhf.core.checks import CheckedSettings, Count, NotNegative, Seed, WholeNumber, at_least, below
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.legacy_names import PRESETS
+from robo_rlhf.core.registry import Choices
 from robo_rlhf.feedback.axes import check_axes
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.reward_fitting.settings import FitSettings
@@ -40,6 +41,10 @@ class TeacherConfig:
     """Where no clip scores more than this, the teacher answers "cannot tell"."""
     mistake: float = 0.05
     """Probability of an erroneous answer."""
+    reasons: float = 0.0
+    """Share of answers between two clips with a reason of the task's list whose axis is a style measure."""
+    wrong_reasons: float = 0.05
+    """Probability of another reason than the one meant."""
 
     def __post_init__(self) -> None:
         """Refuse unknown style measures.
@@ -120,41 +125,41 @@ SAMPLE_EFFICIENT: dict[str, Any] = {  # where steps are expensive
 
 
 @dataclass(frozen=True)
-class PipelineConfig:
+class PipelineConfig(CheckedSettings):
     """Settings of the pipeline: from demonstrations and answers about clips to a policy that annotators prefer."""
 
     task: str = "pick_place"
     """A native task, or the Gymnasium id of an outside environment."""
-    demos: int = 25
+    demos: WholeNumber = 25
     """Demonstrations to imitate; with 0 a policy is trained from scratch, by SAC with the settings `sac`."""
-    labels: int = 200
+    labels: Count = 200
     """Questions about clips, over all rounds."""
-    rounds: int = 3
+    rounds: Count = 3
     """Rounds of asking, learning the reward and fine-tuning."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of all randomness."""
     annotator: Literal["simulated", "human"] = "simulated"
     """Source of the answers: the simulated teacher, or human annotators."""
     dataset: str = ""
     """Dataset of demonstrations in the data home; samples/TASK where empty."""
-    episodes: int = 200
+    episodes: Count = 200
     """Evaluation episodes before and after."""
-    collect: int = 64
+    collect: Annotated[int, at_least(2)] = 64
     """Episodes of the current policy, per round, that clips are cut from."""
-    clip_steps: int = 40
+    clip_steps: Count = 40
     """Steps per clip."""
-    question: str = "pairwise"
+    question: Annotated[str, Choices(KINDS)] = "pairwise"
     """Kind of question: one of the registry, such as pairwise, which of two clips is better, or ranking, the order of
     four; or one of your own, as module:Thing."""
     axes: tuple[str, ...] = ()
     """Named axes that clips are compared along where `question` is axes. A reward head learns from each;
     `finetune.objective` weighs them, and is their mean where it is learned alone."""
-    approvals: float = 0.0
+    approvals: Annotated[float, below(1)] = 0.0
     """Share of the questions that ask whether an episode succeeded, which train a success head beside the reward; more
     of them in earlier rounds."""
-    success_weight: float = 1.0
+    success_weight: NotNegative = 1.0
     """Weight of the success head in the reward, for each of the last steps of an episode in which it is done."""
-    trim: int = 10
+    trim: WholeNumber = 10
     """Steps of a demonstration that are kept after its final success."""
     implicit: bool = True
     """Whether rewinds and takeovers in recordings of the task count as preferences: those of people where people
@@ -169,31 +174,31 @@ class PipelineConfig:
     learner: Literal["ppo", "sac"] = "ppo"
     """What fine-tunes the cloned policy: ppo, from many new steps; or sac, with the settings `sac`: a bounded
     correction, learned off-policy from all steps so far, with demonstrations in each batch, for expensive steps."""
-    num_envs: int = 64
+    num_envs: Count = 64
     """Parallel copies of the environment."""
     choose_execution_horizon: bool = False
     """Whether a cloned policy that predicts chunks may execute whole chunks where rollouts then succeed more often."""
     choose_exploration_noise: bool = False
     """Whether to explore with less noise than `finetune.std` where that costs the cloned policy too much success."""
-    self_imitation_rounds: int = 0
+    self_imitation_rounds: WholeNumber = 0
     """Rounds of self-imitation: the cloned policy also imitates its rollouts that the environment marks a success."""
-    self_imitation_episodes: int = 256
+    self_imitation_episodes: Count = 256
     """Episodes per round of self-imitation."""
-    alarm_questions: int | None = None
+    alarm_questions: Annotated[int | None, at_least(0)] = None
     """Questions a round, in addition to `labels`, that are held out to compare the newest policy with the one before:
     where people prefer the older one while the learned reward rises, it is continued with. Where empty: 10 in runs
     that people answer, else none."""
-    self_imitation_updates: int = 0
+    self_imitation_updates: WholeNumber = 0
     """Gradient steps per round of self-imitation; 0: those of `clone`."""
     gate: bool = False
     """Whether a round's policy is kept only if it is not shown to be worse than the one before, on the same seeds."""
-    gate_episodes: int = 100
+    gate_episodes: Count = 100
     """Episodes of each of the two policies at a gate."""
-    minutes: float = 0.0
+    minutes: NotNegative = 0.0
     """Budget in minutes of the processor, from which the recipe decides settings; 0: they are as they are given."""
     keep: str = ""
     """Settings, separated by commas, that the recipe leaves as they are given; `--set` adds those that it names."""
-    clone_ways: int = 0
+    clone_ways: WholeNumber = 0
     """Ways of cloning that are tried, of which rollouts choose in the first round; 0: the one of `clone`, untried."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     """The simulated teacher."""
@@ -205,7 +210,7 @@ class PipelineConfig:
     """Settings of fine-tuning; `iterations` is the total over all rounds."""
     sac: SACSettings = field(default_factory=_sac)
     """Settings of SAC; `iterations` is the total over all rounds."""
-    explore: int = 0
+    explore: WholeNumber = 0
     """Iterations of unsupervised exploration by `sac` before the first questions, which reward novel states (Lee et al.
     2021, "PEBBLE"); where there are no demonstrations."""
     conditions: Conditions = field(default_factory=Conditions)
@@ -220,23 +225,11 @@ class PipelineConfig:
             InvalidValueError: one is outside its range.
             UnknownNameError: no such kind of question.
         """
-        KINDS.check(self.question)
+        super().__post_init__()
         if self.annotator == "simulated" and KINDS[self.question].layout == "show":
             expected = "a kind that a simulated annotator can answer, or --annotator human"
             raise InvalidValueError("kind of question", self.question, expected)
         self._check_axes()
-        check_seed("--seed", self.seed)
-        check_ranges(self, "--{}", {"demos": at_least(0), "labels rounds": at_least(1)})
-        ranges = {
-            "episodes clip_steps num_envs self_imitation_episodes gate_episodes": at_least(1),
-            "collect": at_least(2),
-            "explore trim self_imitation_rounds self_imitation_updates clone_ways": at_least(0),
-            "minutes": at_least(0, "a number from 0"),
-            "alarm_questions": (lambda count: count is None or count >= 0, "a number from 0"),
-            "approvals": (lambda share: 0 <= share < 1, "a share from 0 to less than 1"),
-            "success_weight": at_least(0, "a number from 0"),
-        }
-        check_ranges(self, "{}", ranges)
         if self.explore and self.demos:
             raise InvalidValueError("explore", self.explore, "0 where there are demonstrations (--demos)")
         if self.clone.policy == "visual":
@@ -304,7 +297,7 @@ class PipelineConfig:
 
     def approvals_of(self, number: int) -> int:
         """Return how many of the questions of round `number` ask whether an episode succeeded: most in the first."""
-        asked = share(round(self.approvals * self.labels), [1 / n**2 for n in range(1, self.rounds + 1)])[number - 1]
+        asked = share(round(self.approvals * self.labels), [n**-0.5 for n in range(1, self.rounds + 1)])[number - 1]
         return min(asked, self.labels_of(number) - 1)
 
     def iterations_of(self, number: int) -> int:

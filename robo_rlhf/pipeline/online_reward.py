@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+from robo_rlhf.core.checks import CheckedSettings, Count
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError
 from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.held_out import for_training
@@ -39,22 +40,15 @@ QUIET = 5.0  # [s] without an answer, after which the model is refitted from scr
 
 
 @dataclass(frozen=True)
-class FollowConfig:
+class FollowConfig(CheckedSettings):
     """Settings of online reward learning."""
+
+    LABEL: ClassVar[str] = "follow {}"
 
     learn: reward.Config = field(default_factory=reward.Config)
     """Kind and settings of the reward model, and how it is fitted."""
-    updates: int = 20
+    updates: Count = 20
     """Gradient steps after new answers, on top of the last model."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
-            InvalidValueError: no updates.
-        """
-        if self.updates < 1:
-            raise InvalidValueError("follow updates", self.updates, "at least 1")
 
 
 class Update(NamedTuple):

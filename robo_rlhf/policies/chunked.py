@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robo_rlhf.core.checks import at_least, check_ranges
+from robo_rlhf.core.checks import at_least
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies.base import Normalizer, Part, TrainedPolicy
 
@@ -28,7 +28,8 @@ class ChunkedPolicy(TrainedPolicy):
         super().__init__(obs_dim, act_dim, **settings)
         self.chunk, self.history = settings["chunk"], settings["history"]
         self.execution_horizon = min(settings["execution_horizon"], self.chunk)
-        check_ranges(self, f"{{}} of policy {self.kind}", {"chunk history execution_horizon": at_least(1)})
+        for name in ("chunk", "history", "execution_horizon"):
+            at_least(1).check(f"{name} of policy {self.kind}", settings[name])
         self.normalizer = Normalizer(obs_dim)
         self.register_buffer("action_center", torch.zeros(act_dim))
         self.register_buffer("action_scale", torch.ones(act_dim))

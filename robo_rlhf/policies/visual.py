@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robo_rlhf.core.checks import at_least, check_ranges
+from robo_rlhf.core.checks import at_least
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import NO_PICTURES, Array, Observation
 from robo_rlhf.policies import POLICIES
@@ -73,7 +73,8 @@ class VisualPolicy(TrainedPolicy):
         more = {"columns": shown, "encoder": encoder, "encoder_settings": dict(encoder_settings or {})}
         super().__init__(obs_dim, act_dim, **given, **more, shared=shared, shift=shift, jitter=jitter, looks=looks)
         self.shift, self.jitter = shift, jitter
-        check_ranges(self, "{} of policy visual", {"shift jitter": at_least(0)})
+        for name, number in (("shift", shift), ("jitter", jitter)):
+            at_least(0).check(f"{name} of policy visual", number)
         shown = list(range(obs_dim)) if shown is None else shown
         if not all(0 <= i < obs_dim for i in shown) or not (shown or cameras):
             raise InvalidValueError("columns of policy visual", shown, f"some of 0 to {obs_dim - 1}, or cameras")

@@ -17,8 +17,10 @@ from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NonFinite
 from robo_rlhf.core.files import find_dataset
 from robo_rlhf.core.types import Array, Episode, Segment
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.feedback.axes import OVERALL
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import CLIP_NAMES, Label, QueryKind, Target, agreement
+from robo_rlhf.feedback.reasons.targets import FEWEST, AnswerTarget, reason_targets
 from robo_rlhf.feedback.store import Answer, Question
 from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors, check_clip, cut_clips
 from robo_rlhf.rewards.success import SuccessExamples, demonstration_examples, ending_examples
@@ -129,7 +131,7 @@ def gather(
         question = asked.get(answer.question_id)
         if question is None:
             continue
-        targets = KINDS[question.kind].targets(answer.value, question.segments)
+        targets = _targets(question, answer)
         if not targets:
             skipped["says nothing"] += 1
             continue
@@ -137,15 +139,16 @@ def gather(
             skipped["is by a guessing annotator"] += 1
             continue
         try:
-            found = {axis: _row(question, answer, target, names, loader) for axis, target in targets.items()}
+            found = [(one, _row(question, answer, one, names, loader)) for one in targets]
         except (NotFoundError, CorruptFileError):
             skipped["clips are gone"] += 1
         except (InvalidValueError, NonFiniteError):
             skipped["clips are broken"] += 1
         else:
-            used += KINDS[question.kind].needs != "success"
-            for axis, row in found.items():
-                rows.setdefault((question.kind, len(row.places), axis), []).append(row)
+            used += any(KINDS[one.kind].needs != "success" for one in targets)
+            for one, row in found:
+                rows.setdefault((one.kind, len(row.places), one.axis), []).append(row)
+    skipped.update(_drop_rare_axes(rows))
     if not rows:
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) or "none were given"
         raise InvalidValueError("answers to learn a reward from", f"0 ({why})", "at least one that compares clips")
@@ -175,6 +178,11 @@ def success_examples(judged: AnswerData, demonstrations: Sequence[Episode] = ())
     if not found:
         raise InvalidValueError("answers about success", 0, "at least one, or a demonstration")
     return functools.reduce(SuccessExamples.joined, found)
+
+
+def fold_of(question: Question) -> int:
+    """Return a fixed number from 0 of a question, the same in every run, so that held-out answers stay held out."""
+    return int.from_bytes(hashlib.sha256(b"fold " + question.in_any_run.encode()).digest()[:4])
 
 
 def clips_of(questions: Sequence[Question], load: Load) -> list[tuple[Episode, Segment]]:
@@ -255,19 +263,42 @@ def _labels(questions: Sequence[Question], answers: Sequence[Answer]) -> Iterato
             yield answer, labels
 
 
+def _targets(question: Question, answer: Answer) -> list[AnswerTarget]:
+    """Return all that an answer trains: its own judgement on each axis, and its reasons."""
+    own = KINDS[question.kind].targets(answer.value, question.segments)
+    found = [AnswerTarget(question.kind, axis, target, by_reason=False) for axis, target in own.items()]
+    return [*found, *reason_targets(answer.value, question.segments)]
+
+
+def _drop_rare_axes(rows: dict[tuple[str, int, str], list["_Row"]]) -> dict[str, int]:
+    """Remove the rows of axes of which too few reasons and no other answers speak; return how many, by why.
+
+    A head that was fitted to two answers would count in the mean as much as every other.
+    """
+    known: Counter[str] = Counter()
+    for (_, _, axis), some in rows.items():
+        known[axis] += sum(1 if row.by_reason else FEWEST for row in some)
+    rare = {axis: count for axis, count in known.items() if count < FEWEST and axis != OVERALL}
+    for key in [key for key in rows if key[2] in rare]:
+        del rows[key]
+    return {f"gives one of fewer than {FEWEST} reasons along {axis}": count for axis, count in sorted(rare.items())}
+
+
 class _Row(NamedTuple):
     places: list[int]
     target: Target
     fold: int
     annotator: int
     round: int
+    by_reason: bool
 
 
-def _row(question: Question, answer: Answer, target: Target, names: Sequence[str], loader: ClipLoader) -> _Row:
-    """Return what an answer says on one axis; raises as `ClipLoader.place`."""
-    places = [loader.place(dataset, clip) for dataset, clip in _meant(target, question)]
-    weighed = replace(target, weight=target.weight * answer.weight)
-    return _Row(places, weighed, _fold(question.in_any_run), names.index(answer.annotator), question.round)
+def _row(question: Question, answer: Answer, one: AnswerTarget, names: Sequence[str], loader: ClipLoader) -> _Row:
+    """Return one of the things that an answer says; raises as `ClipLoader.place`."""
+    places = [loader.place(dataset, clip) for dataset, clip in _meant(one.target, question)]
+    weighed = replace(one.target, weight=one.target.weight * answer.weight)
+    fold, person = fold_of(question), names.index(answer.annotator)
+    return _Row(places, weighed, fold, person, question.round, one.by_reason)
 
 
 def _meant(target: Target, question: Question) -> Iterator[tuple[str, Segment]]:
@@ -294,8 +325,3 @@ def _stack(values: Sequence[Array]) -> Array:
     """Stack the values of targets; those of single steps, whose last axes differ, are padded with 0."""
     longest = max(value.shape[-1] for value in values)
     return np.stack([np.pad(v, [(0, 0)] * (v.ndim - 1) + [(0, longest - v.shape[-1])]) for v in values])
-
-
-def _fold(question: str) -> int:
-    """Return a fixed number from 0 of a question, the same in every run, so that held-out answers stay held out."""
-    return int.from_bytes(hashlib.sha256(b"fold " + question.encode()).digest()[:4])

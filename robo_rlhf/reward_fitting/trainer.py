@@ -261,7 +261,7 @@ class RewardTrainer:
             loss = loss + self.settings.pseudo * self._own_answers()
         if self.model.dynamics_aware:
             loss = loss + self.model.auxiliary_loss(*self.sampler.steps(self.model.members))
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.sum().backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return loss.detach().mean()

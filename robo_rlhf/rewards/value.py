@@ -88,7 +88,7 @@ def fit_value(
     for done in range(1, updates + 1):
         rows = torch.randint(len(obs), (BATCH,), generator=generator)
         loss = nn.functional.binary_cross_entropy_with_logits(model(obs[rows]), target[rows])
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if progress is not None:

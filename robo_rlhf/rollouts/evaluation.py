@@ -30,6 +30,7 @@ class Evaluation:
     style: Mapping[str, tuple[float, ...]]  # measure → (M,), in the measure's unit
     aborted: int = 0  # episodes that a non-finite action or a fault of the environment ended; none is a success
     note: str = ""  # reason why the first of them ended
+    seconds: tuple[float, ...] = ()  # (M,) [s] until it was solved for good, NaN where it was not; empty: not known
 
     @property
     def episodes(self) -> int:
@@ -58,6 +59,11 @@ class Evaluation:
         """Mean return, with a bootstrap interval."""
         return bootstrap_mean(np.array(self.returns))
 
+    @property
+    def time_to_success(self) -> Interval:
+        """Mean time [s] until the task was solved for good, where it was, with a bootstrap interval."""
+        return bootstrap_mean(np.array(self.seconds, np.float64))
+
     def measures(self) -> dict[str, Interval]:
         """Return the mean of each style measure, with a bootstrap interval."""
         return {name: bootstrap_mean(np.array(values)) for name, values in self.style.items()}
@@ -72,6 +78,7 @@ class Evaluation:
             "success": self.success._asdict(),
             "success_at_any_time": self.success_at_any_time._asdict(),
             "return": self.mean_return._asdict(),
+            "time_to_success": None if isnan(self.time_to_success.value) else self.time_to_success._asdict(),
             "style": {
                 name: {**interval._asdict(), "unit": MEASURES[name].unit, "better": MEASURES[name].better}
                 for name, interval in self.measures().items()
@@ -81,14 +88,15 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Return all of it as a JSON object, for `from_json`; a measure that an episode lacks is null."""
         style = {name: [None if isnan(x) else x for x in values] for name, values in self.style.items()}
-        return {**asdict(self), "style": style}
+        return {**asdict(self), "style": style, "seconds": [None if isnan(x) else x for x in self.seconds]}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Evaluation":
         """Return the evaluation that `to_json` stored."""
         lists = {name: tuple(stored[name]) for name in ("seeds", "success_end", "success_any", "returns")}
         style = {name: tuple(nan if x is None else x for x in values) for name, values in stored["style"].items()}
-        return cls(**{**stored, **lists, "style": style})
+        seconds = tuple(nan if x is None else x for x in stored.get("seconds", ()))
+        return cls(**{**stored, **lists, "style": style, "seconds": seconds})
 
 
 def evaluate(
@@ -131,6 +139,7 @@ class EpisodeResult(NamedTuple):
     success_any: bool
     returned: float  # sum of task reward
     style: Mapping[str, float]  # measure → value, in the measure's unit
+    seconds: float | None = None  # [s] until it was solved for good; None where it was not
 
 
 def result_of(episode: Episode) -> EpisodeResult:
@@ -144,7 +153,16 @@ def result_of(episode: Episode) -> EpisodeResult:
         success_any=bool(episode.success.any()) and counts,
         returned=float(episode.reward.sum(dtype=np.float64)),
         style=summarize(episode.signals, meta.control_dt) if len(episode) else {},
+        seconds=_solved_after(episode) if counts else None,
     )
+
+
+def _solved_after(episode: Episode) -> float | None:
+    """Return the time [s] after which the task stayed solved to the end of an episode; None where it was not."""
+    unsolved = np.flatnonzero(~episode.success)
+    if not episode.success[-1]:
+        return None
+    return float((unsolved[-1] + 1 if len(unsolved) else 0) * episode.meta.control_dt)
 
 
 def summarize_results(task: str, results: Sequence[EpisodeResult]) -> Evaluation:
@@ -160,6 +178,7 @@ def summarize_results(task: str, results: Sequence[EpisodeResult]) -> Evaluation
         style={name: tuple(result.style.get(name, nan) for result in results) for name in names},
         aborted=len(aborted),
         note=aborted[0] if aborted else "",
+        seconds=tuple(nan if result.seconds is None else result.seconds for result in results),
     )
 
 

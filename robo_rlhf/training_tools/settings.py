@@ -3,7 +3,19 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
-from robo_rlhf.core.checks import Range, above, at_least, check_ranges, check_seed, within
+from robo_rlhf.core.checks import (
+    CheckedSettings,
+    Count,
+    NotNegative,
+    Positive,
+    Seed,
+    Share,
+    WholeNumber,
+    above,
+    below,
+    in_range,
+    within,
+)
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.registry import Choices
 from robo_rlhf.data.training_arrays.correction_weights import Weighting
@@ -14,16 +26,18 @@ from robo_rlhf.rewards.reward_sum import RewardSum
 
 
 @dataclass(frozen=True)
-class BCSettings:
+class BCSettings(CheckedSettings):
     """Settings of behaviour cloning."""
+
+    LABEL: ClassVar[str] = "bc {}"
 
     policy: Annotated[str, Choices(POLICIES)] = "flow"
     """Kind of policy."""
     settings: dict[str, int | float | bool | str] = field(default_factory=dict)
     """Settings of the policy, as its constructor names them."""
-    updates: int = 6000
+    updates: Count = 6000
     """Gradient steps."""
-    batch: int = 256
+    batch: Count = 256
     """Examples per gradient step."""
     learning_rate: float = 1e-3
     """AdamW's rate after warm-up; falls to zero along a cosine."""
@@ -37,7 +51,7 @@ class BCSettings:
     """Decay of the averaged weights, which the policy acts with."""
     obs_noise: float = 0.02
     """Noise added to observations, in deviations of each column."""
-    obs_noise_least: float = 1.0
+    obs_noise_least: Share = 1.0
     """Share of that noise where a column is zero; it grows with the column, up to all of it. 1: the same everywhere."""
     idle: float = 0.05
     """Idle steps, in which no action is larger than this, are removed; 0 keeps all."""
@@ -47,28 +61,16 @@ class BCSettings:
     """Weight of steps in which an operator corrected a policy."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the forward pass; auto: bfloat16 where the processor supports it (three times as fast)."""
-    candidates: int = 1
+    candidates: Count = 1
     """Snapshots, evenly over the second half, of which the one that scores best in rollouts is kept."""
-    select_every: int = 0
+    select_every: WholeNumber = 0
     """Gradient steps from one such snapshot to the next, over all of the training; 0 takes `candidates` instead."""
-    save_every: int = 1000
+    save_every: Count = 1000
     """Gradient steps between checkpoints of the training itself."""
-    log_every: int = 100
+    log_every: Count = 100
     """Gradient steps between rows of metrics."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of initial weights, batches and noise."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
-            InvalidValueError: one is outside its range.
-            UnknownNameError: no such kind of policy.
-        """
-        POLICIES.check(self.policy)
-        check_seed("--seed", self.seed)
-        ranges = {"updates batch candidates save_every log_every": at_least(1), "obs_noise_least": within(0, 1)}
-        check_ranges(self, "bc {}", {**ranges, "select_every": at_least(0, "0 or more")})
 
     @property
     def selects(self) -> bool:
@@ -87,59 +89,48 @@ class DAggerSettings:
 
 
 @dataclass(frozen=True)
-class CPLSettings:
+class CPLSettings(CheckedSettings):
     """Settings of contrastive preference learning."""
+
+    LABEL: ClassVar[str] = "cpl {}"
 
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings of the Gaussian policy, as its constructor names them."""
-    clone_updates: int = 2000
+    clone_updates: WholeNumber = 2000
     """Gradient steps that imitate all clips first."""
-    updates: int = 1000
+    updates: Count = 1000
     """Gradient steps on the comparisons."""
-    batch: int = 64
+    batch: Count = 64
     """Comparisons per gradient step."""
-    clone_batch: int = 256
+    clone_batch: Count = 256
     """Steps per gradient step of imitation."""
-    clone_learning_rate: float = 1e-3
+    clone_learning_rate: Positive = 1e-3
     """Adam's rate while imitating."""
-    learning_rate: float = 1e-4
+    learning_rate: Positive = 1e-4
     """Adam's rate on the comparisons."""
-    clip: float = 1.0
+    clip: Positive = 1.0
     """Largest norm of the gradient."""
-    steps: int = 64
+    steps: Count = 64
     """Steps of a clip that a gradient step sees, a part of longer ones; shorter clips count as if they were as long."""
-    alpha: float = 0.1
+    alpha: Positive = 0.1
     """Weight of the log likelihoods: the temperature of the maximum-entropy problem."""
-    bias: float = 0.25
+    bias: Annotated[float, in_range(lambda share: 0 < share <= 1, "a number in (0, 1]")] = 0.25
     """How much of the other clip's likelihood is contrasted, in (0, 1]; below 1 the policy stays near the clips."""
-    clone_weight: float = 4.0
+    clone_weight: NotNegative = 4.0
     """Weight of imitating the better clips while contrasting them."""
-    save_every: int = 500
+    save_every: Count = 500
     """Gradient steps between checkpoints of the training itself."""
-    log_every: int = 100
+    log_every: Count = 100
     """Gradient steps between rows of metrics."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of initial weights and batches."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
-            InvalidValueError: one is outside its range.
-        """
-        check_seed("--seed", self.seed)
-        ranges: dict[str, Range] = {
-            "updates batch clone_batch steps save_every log_every": at_least(1),
-            "clone_updates clone_weight": at_least(0, "0 or more"),
-            "learning_rate clone_learning_rate clip alpha": above(0),
-            "bias": (lambda share: 0 < share <= 1, "a number in (0, 1]"),
-        }
-        check_ranges(self, "cpl {}", ranges)
 
 
 @dataclass(frozen=True)
-class RewardSettings:
+class RewardSettings(CheckedSettings):
     """Settings of reward learning."""
+
+    LABEL: ClassVar[str] = "reward {}"
 
     reward: Annotated[str, Choices(REWARDS)] = "ensemble"
     """Kind of reward model."""
@@ -147,63 +138,49 @@ class RewardSettings:
     """Settings of the model, as its constructor names them."""
     fit: FitSettings = field(default_factory=FitSettings)
     """Settings of the fit."""
-    demonstration_weight: float = 0.0
+    demonstration_weight: NotNegative = 0.0
     """Total weight of the prior "a demonstration is better than the policy", as a share of the answers' weight."""
-    success_weight: float = 0.0
+    success_weight: NotNegative = 0.0
     """Total weight of the prior "an episode marked as a success ends better than one that failed", as such a share."""
-    unlabeled: int = 0
+    unlabeled: WholeNumber = 0
     """Unlabelled clips, for models that predict steps and for pseudo-labels."""
     weigh_people: bool = True
     """Whether answers are weighted by their annotator's reliability, where several answered the same questions."""
-    save_every: int = 200
+    save_every: Count = 200
     """Updates between checkpoints of the training itself."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of initial weights and batches."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
-            InvalidValueError: one is outside its range.
-            UnknownNameError: no such kind of reward model.
-        """
-        REWARDS.check(self.reward)
-        check_seed("--seed", self.seed)
-        weights = at_least(0, "a number from 0")
-        ranges = {"demonstration_weight success_weight unlabeled": weights, "save_every": at_least(1)}
-        check_ranges(self, "reward {}", ranges)
 
 
 @dataclass(frozen=True)
-class RLSettings:
+class RLSettings(CheckedSettings):
     """Settings shared by the RL algorithms; each has separate defaults for sizes and rates."""
 
     ALGORITHM: ClassVar[str]
-    RANGES: ClassVar[dict[str, Range]]  # of the fields of a subclass
 
     objective: str = "learned"
     """The reward to maximise: a sum of terms, such as "learned + 0.2 * success + 0.5 * distance(of=[0, 1])"."""
-    num_envs: int = 16
+    num_envs: Count = 16
     """Copies of the environment; an iteration is one episode of each."""
-    iterations: int = 40
+    iterations: Count = 40
     """Iterations."""
-    actor_lr: float = 3e-4
+    actor_lr: Positive = 3e-4
     """Adam's rate for the policy."""
-    critic_lr: float = 3e-4
+    critic_lr: Positive = 3e-4
     """Adam's rate for the value functions."""
-    gamma: float = 0.99
+    gamma: Share = 0.99
     """Discount per step."""
-    critic_width: int = 256
+    critic_width: Count = 256
     """Units per hidden layer of the value functions."""
-    critic_layers: int = 2
+    critic_layers: WholeNumber = 2
     """Hidden layers of the value functions."""
-    max_grad_norm: float = 10.0
+    max_grad_norm: Positive = 10.0
     """Largest norm of a gradient, of each network."""
     finite: bool = True
     """Whether values see the time left and are zero at the horizon; else they bootstrap there."""
-    save_every: int = 5
+    save_every: Count = 5
     """Iterations between checkpoints."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of episodes, exploration and batches."""
 
     def __post_init__(self) -> None:
@@ -213,15 +190,8 @@ class RLSettings:
             InvalidValueError: one is outside its range, or the reward is not written as a sum.
             UnknownNameError: the reward has an unknown term.
         """
+        super().__post_init__()
         RewardSum(self.objective)
-        check_seed("--seed", self.seed)
-        ranges = {
-            "num_envs iterations critic_width save_every": at_least(1),
-            "actor_lr critic_lr max_grad_norm": above(0),
-            "critic_layers": at_least(0),
-            "gamma": within(0, 1),
-        }
-        check_ranges(self, f"{self.ALGORITHM} {{}}", {**ranges, **self.RANGES})
 
 
 @dataclass(frozen=True)
@@ -229,44 +199,39 @@ class PPOSettings(RLSettings):
     """Settings of PPO."""
 
     ALGORITHM: ClassVar[str] = "ppo"
-    RANGES: ClassVar[dict[str, Range]] = {
-        "epochs minibatch warmup_epochs": at_least(1),
-        "clip": above(0),
-        "target_kl entropy anchor anchor_target std warmup": at_least(0),
-        "gae_lambda": within(0, 1),
-    }
+    LABEL: ClassVar[str] = "ppo {}"
 
-    num_envs: int = 64
+    num_envs: Count = 64
     """Copies of the environment; an iteration is one episode of each."""
-    iterations: int = 60
+    iterations: Count = 60
     """Iterations."""
-    epochs: int = 5
+    epochs: Count = 5
     """Passes over the data of an iteration."""
-    minibatch: int = 1024
+    minibatch: Count = 1024
     """Steps per minibatch."""
-    critic_lr: float = 1e-3
+    critic_lr: Positive = 1e-3
     """Adam's rate for the value function."""
-    gae_lambda: float = 0.95
+    gae_lambda: Share = 0.95
     """Lambda of the generalised advantage estimates, 0 (one step) to 1 (whole returns)."""
-    clip: float = 0.2
+    clip: Positive = 0.2
     """Clipping range of the likelihood ratio."""
-    target_kl: float = 0.03
+    target_kl: NotNegative = 0.03
     """Target KL: no more policy steps in an iteration once a minibatch exceeds it; 0: no limit."""
-    entropy: float = 0.0
+    entropy: NotNegative = 0.0
     """Bonus for the entropy of the policy."""
-    anchor: float = 0.05
+    anchor: NotNegative = 0.05
     """Weight of the KL from the policy to the cloned one, summed over actions; 0: no penalty."""
-    anchor_target: float = 0.0
+    anchor_target: NotNegative = 0.0
     """If above 0, the weight of the anchor is adapted to keep that KL near this value."""
-    std: float = 0.0
+    std: NotNegative = 0.0
     """Initial deviation of exploration, for every action; 0 keeps that of the policy."""
-    max_grad_norm: float = 0.5
+    max_grad_norm: Positive = 0.5
     """Largest norm of a gradient, for policy and value function each."""
-    critic_width: int = 128
+    critic_width: Count = 128
     """Units per hidden layer of the value function."""
-    warmup: int = 1
+    warmup: WholeNumber = 1
     """First iterations that train only the value function, which is not fitted to this reward yet."""
-    warmup_epochs: int = 20
+    warmup_epochs: Count = 20
     """Passes over the data of such an iteration."""
 
     def __post_init__(self) -> None:
@@ -286,45 +251,39 @@ class SACSettings(RLSettings):
     """Settings of SAC."""
 
     ALGORITHM: ClassVar[str] = "sac"
-    RANGES: ClassVar[dict[str, Range]] = {
-        "batch n_step capacity members subset": at_least(1),
-        "updates temperature_lr temperature tau": above(0),
-        "warmup refresh correction_penalty": at_least(0),
-        "demonstration_share": (lambda share: 0 <= share < 1, "a number from 0 to less than 1"),
-        "tau": within(0, 1),
-    }
+    LABEL: ClassVar[str] = "sac {}"
 
-    updates: float = 0.5
+    updates: Positive = 0.5
     """Updates per environment step of one copy."""
-    batch: int = 256
+    batch: Count = 256
     """Steps per update."""
-    demonstration_share: float = 0.5
+    demonstration_share: Annotated[float, below(1)] = 0.5
     """Share of each batch that comes from demonstrations, where there are some."""
-    n_step: int = 3
+    n_step: Count = 3
     """Steps of the n-step returns."""
-    capacity: int = 300_000
+    capacity: Count = 300_000
     """Capacity of the replay buffer, in steps."""
-    warmup: int = 1
+    warmup: WholeNumber = 1
     """First iterations that train only the value functions, where the policy is on top of another or was trained."""
-    refresh: int = 200
+    refresh: WholeNumber = 200
     """Updates of the value functions alone after the reward has changed."""
-    temperature_lr: float = 3e-4
+    temperature_lr: Positive = 3e-4
     """Adam's rate for the temperature."""
-    tau: float = 0.005
+    tau: Annotated[float, above(0), within(0, 1)] = 0.005
     """Rate at which the target value functions follow."""
-    members: int = 2
+    members: Count = 2
     """Value functions."""
-    subset: int = 2
+    subset: Count = 2
     """Size of the random subset of them, drawn for each update, over which the minimum is taken."""
     layer_norm: bool = True
     """Whether hidden layers of the value functions are normalised, which limits extrapolation errors."""
-    temperature: float = 0.05
+    temperature: Positive = 0.05
     """Initial weight of entropy, where returns have deviation 1; it is learned."""
     target_entropy: float = -0.5
     """Target entropy of the temperature, per action [nat]."""
     backup_entropy: bool = True
     """Whether values include future entropy."""
-    correction_penalty: float = 0.0
+    correction_penalty: NotNegative = 0.0
     """Correction penalty of a policy on top of another: quadratic cost of the largest correction of one column of an
     action, where returns have deviation 1. It keeps the policy near the other where values of actions hardly differ."""
 

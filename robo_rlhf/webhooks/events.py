@@ -19,7 +19,7 @@ EVENTS: tuple[Event, ...] = ("answer.created", "answer.changed", "question.withd
 
 
 def queue_event(connection: sa.Connection, event: Event, payloads: Sequence[dict[str, Any]]) -> None:
-    """Queue an event, once for each of `said`, for all webhooks that subscribe to it."""
+    """Queue an event, once for each of `payloads`, for all webhooks that subscribe to it."""
     wanted = connection.scalars(_SUBSCRIBED, {"event": f"% {event} %"}).all()
     if not wanted:
         return

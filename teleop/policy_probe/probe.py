@@ -43,7 +43,7 @@ from teleop.worlds.opening import World
 SEED = 0  # seed of the policies' sampling: the same request gets the same answer
 HOLD = 0.4  # [s] that an action is held to draw where it leads
 SAME = 1e-5  # by which actions differ at least that chance chose
-TAG = "imagined"  # of every recorded continuation
+TAG = "what-if"  # of every recorded continuation
 
 QuerySteps = Generator[None, None, Result]
 
@@ -154,7 +154,7 @@ class PolicyProbe:
             policy = self.kept.policy(name, world, "compare")
             digest = self.kept.digest(name)
             about = f"{asked.at.dataset} {asked.at.episode} {frame} {digest} {length} {world.model_hash}"
-            made = "imagined-" + sha256(about.encode()).hexdigest()[:20]
+            made = "what-if-" + sha256(about.encode()).hexdigest()[:20]
             digests.append(digest)
             ids.append(made)
             if _is_there(dataset, made, frame + length):

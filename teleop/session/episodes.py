@@ -58,7 +58,7 @@ class EpisodeLog:
 
     def __init__(self, ring: Callable[[], None]) -> None:
         """Begin with none; `ring` is called when something was done."""
-        self.io = IOThread("ledger", ring)
+        self.io = IOThread("episode log", ring)
         self.trouble = ""  # why closing waits
         self.kept: dict[str, Outcome] = {}
         self.branches = 0  # kept of what was rewound and left

@@ -33,7 +33,7 @@ BUTTONS: tuple[CommandName, ...] = (
 
 
 class LiveSession:
-    """An operator's session; `do`, `hear` and `stop` may be called from any thread, the rest from one."""
+    """An operator's session; `request`, `receive_input` and `stop` may be called from any thread, the rest from one."""
 
     def __init__(self, begin: Begin, say: Send, *, pace: bool = True) -> None:
         """Reset the world to the first seed, and send the scene through `say`, which any thread may call.

@@ -15,6 +15,7 @@ from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.station.arena.arenas import Arenas
 from teleop.station.arena.standings_cache import ArenaStandings
 from teleop.station.background.implicit import ImplicitWriter
+from teleop.station.exports.jobs import Exports
 from teleop.station.home.summary import HomeSummary
 from teleop.station.library.edits import Library
 from teleop.station.media.media import Media
@@ -86,6 +87,8 @@ class Station:
         self.when_stopped(self.hub.stop)
         self.when_started(self.training.begin)
         self.when_stopped(self.training.end)
+        self.exports = Exports(home)
+        self.when_started(self.exports.begin)
         self.posting = WebhookSender(lambda: self.store.webhooks, allow_private=private_webhooks)
         self.when_started(self.posting.start)
         self.when_stopped(self.posting.stop)
@@ -173,6 +176,7 @@ class Station:
         self.thinking.close()
         self.labels.close()
         self.quality.close()
+        self.exports.close()
         self.standings.close()
         if "arenas" in self.__dict__:
             self.arenas.close()

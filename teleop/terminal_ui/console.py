@@ -52,7 +52,7 @@ class ConsoleState:
 
 
 class Console:
-    """A connection of one device and one session. `hear` may be called by any thread, the rest by one."""
+    """A connection of one device and one session. `receive` may be called by any thread, the rest by one."""
 
     def __init__(
         self,

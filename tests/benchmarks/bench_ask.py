@@ -65,7 +65,7 @@ def test_arrows_and_futures(browser: Browser, station: Served) -> None:
         page.evaluate(SCRUB, frame)
         time.sleep(0.5)
         page.evaluate("() => document.getElementById('duo').removeAttribute('data-ms')")
-        page.click("#imagine")
+        page.click("#rollout")
         futures.append(quiet(page, "data-ms", "#duo"))
     for name, values in (("frame to arrow", looks[3:]), ("what-if rollout of 3 s, six of them, two clips", futures)):
         print(

@@ -3,11 +3,13 @@
 Half of the demonstrations of pick_place are of a careful scripted operator, half of a careless one. A simulated
 annotator, wrong in one of ten, votes on 200 pairs of clips of them; nothing else says who was careful. Of each seed the
 plain clone, two that are weighed by the reward learned from the votes, and a policy by contrastive preference learning
-play the same episodes. MIXED_SEEDS and MIXED_UPDATES make it shorter.
+play the same episodes. MIXED_SEEDS and MIXED_UPDATES make it shorter. What a seed gave is kept in
+ROBO_RLHF_BENCH_HOME (build/mixed): stopped, the same command continues with the seeds that are missing.
 """
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 
 from robo_rlhf.cli.table import print_rows
+from robo_rlhf.core.files import read_json, write_json
 from robo_rlhf.core.learning import use_one_thread
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.stats import Interval, bootstrap_mean
@@ -37,6 +40,7 @@ pytestmark = pytest.mark.bench
 TASK, EACH, VOTES, STEPS, MISTAKE, PLAYED = "pick_place", 24, 200, 50, 0.1, 200
 CARELESS = OperatorFaults(tremor=0.5, slip_rate=0.05, slip_size=1.0, pause_rate=0.02)
 SEEDS, UPDATES = int(os.environ.get("MIXED_SEEDS", "5")), int(os.environ.get("MIXED_UPDATES", "4000"))
+HOME = Path(os.environ.get("ROBO_RLHF_BENCH_HOME", "build/mixed"))
 FIRST = 9_700_000  # seed of demonstrations and of evaluations; nothing else begins there
 
 
@@ -110,17 +114,25 @@ def verdict(success: Interval, force: Interval) -> str:
     return "worse" if success.high < 0 or force.low > 0 else "not told apart"
 
 
+def evaluations(seed: int, place: Path) -> dict[str, Evaluation]:
+    """Return what the policies of a seed do; it is kept."""
+    kept = HOME / f"{seed}-{UPDATES}.json"
+    if kept.exists():
+        return {name: Evaluation.from_json(one) for name, one in read_json(kept, dict).items()}
+    episodes = demonstrations(seed)
+    learned = policies(episodes, votes(episodes, seed), seed, place)
+    seeds = FIRST + 100_000 + 1000 * seed + np.arange(PLAYED)
+    with closing(make_env(TASK, 64)) as env:
+        found = {name: evaluate(env, policy, seeds) for name, policy in learned.items()}
+    HOME.mkdir(parents=True, exist_ok=True)
+    write_json(kept, {name: one.to_json() for name, one in found.items()})
+    return found
+
+
 def test_weighed_imitation_against_plain(tmp_path: Path) -> None:
     """Advantage-weighted cloning is better than plain in success or force, or not told apart; never shown worse."""
     use_one_thread()
-    env = make_env(TASK, 64)
-    found = []
-    for seed in range(SEEDS):
-        episodes = demonstrations(seed)
-        learned = policies(episodes, votes(episodes, seed), seed, tmp_path)
-        seeds = FIRST + 100_000 + 1000 * seed + np.arange(PLAYED)
-        found.append({name: evaluate(env, policy, seeds) for name, policy in learned.items()})
-    env.close()
+    found = [evaluations(seed, tmp_path) for seed in range(SEEDS)]
     rows = []
     for new, old in (("advantage", "plain"), ("best half", "plain"), ("contrastive", "plain, gaussian")):
         success, force = differences(found, new, old)

@@ -31,12 +31,12 @@ AHEAD = """
 """
 ANSWER = """
 async () => {
-  const before = document.querySelector("#desk").dataset.question;
+  const before = document.querySelector("#workspace").dataset.question;
   const begun = performance.now();
   document.dispatchEvent(new KeyboardEvent("keydown", {code: "Digit1", key: "1", bubbles: true}));
   document.dispatchEvent(new KeyboardEvent("keyup", {code: "Digit1", key: "1", bubbles: true}));
   const moves = () => [...document.querySelectorAll(".clips.now video")].every((video) => video.currentTime > 0);
-  while (document.querySelector("#desk").dataset.question === before || !moves()) {
+  while (document.querySelector("#workspace").dataset.question === before || !moves()) {
     await new Promise(requestAnimationFrame);
     if (performance.now() - begun > 5000) break;
   }

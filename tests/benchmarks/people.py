@@ -45,6 +45,7 @@ from robo_rlhf.training import bc, ppo, reward, sac
 from robo_rlhf.training_tools.settings import BCSettings, PPOSettings, SACSettings
 from robo_rlhf.training_tools.viewers import Audience
 from tests.benchmarks.matrix import add_row, stored_rows
+from tests.benchmarks.reasons import reasons
 
 pytestmark = pytest.mark.bench
 ROWS = Path(__file__).parent / "results" / "people.jsonl"
@@ -54,6 +55,7 @@ CLIP, HELD_OUT, EPISODES = 40, 800, 200
 LATE, EVERY = 0.6, 0.5  # [s] after what it means that the viewer presses, and between two presses
 LEAST_CHANGE = 0.01  # [m] of distance that the viewer sees
 ENOUGH = 0.8  # success
+STUDENT = 2.776  # quantile of 97.5 % of Student's t with as many degrees of freedom as seeds less one
 
 
 @dataclass(frozen=True)
@@ -278,6 +280,7 @@ def _learned(obs: Array, action: Array, value: Array, seed: int) -> RewardModel:
 ARMS: dict[str, Callable[[int, Path], dict[str, Any]]] = {
     "attribution": attribution,
     "live": live,
+    "reasons": reasons,
     "takeovers": takeovers,
 }
 MORE = {"attribution": range(10)}  # seeds of arms that are cheap
@@ -338,3 +341,13 @@ def test_presses_save_steps() -> None:
     rows = _rows("live")
     without, helped = (np.mean([row[name]["steps"] for row in rows]) for name in OBJECTIVES)
     assert without >= 2 * helped, (without, helped)
+
+
+def test_reasons_are_worth_more_than_bare_pairs() -> None:
+    """Better along tilt and clearance beyond the interval of the paired difference; else it is told which is not."""
+    rows = _rows("reasons")
+    for axis in ("tilt", "clearance", "overall"):
+        gain = np.array([row["with"][axis] - row["without"][axis] for row in rows])
+        half = STUDENT * float(gain.std(ddof=1)) / len(gain) ** 0.5
+        print(f"{axis}: {gain.mean():+.3f} ± {half:.3f}", "better" if gain.mean() > half else "not told apart")
+        assert axis == "overall" or gain.mean() > half, gain

@@ -307,9 +307,9 @@ def test_pairs_are_drawn_in_step_and_answered(webgl: Browser, station: Served) -
     expect(page.locator(".clips.now canvas[data-frame]")).to_have_count(2, timeout=60_000)
     apart = page.evaluate(APART, 1.0)
     assert sorted(apart)[int(0.9 * len(apart))] <= 1  # but for the moment at which a loop begins anew
-    first = page.locator("#desk").get_attribute("data-question") or ""
+    first = page.locator("#workspace").get_attribute("data-question") or ""
     page.keyboard.press("1")
-    expect(page.locator("#desk")).not_to_have_attribute("data-question", first)
+    expect(page.locator("#workspace")).not_to_have_attribute("data-question", first)
     expect(page.locator(".clips.now canvas[data-frame]")).to_have_count(2, timeout=60_000)
     assert not [url for url in asked if "/review/clip/" in url]
     assert len([url for url in asked if "/media/scene" in url]) == 1

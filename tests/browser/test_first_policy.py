@@ -74,7 +74,7 @@ def answer_all(page: Page, station: Served) -> None:
     """Answer every question for the clip that earns more, as a person sees it."""
     with Store(station.home / "feedback.db") as store:
         questions = {question.id: question for question in store.questions()}
-    desk = page.locator("#desk")
+    desk = page.locator("#workspace")
     for _ in range(ANSWERS):
         expect(desk).to_be_visible(timeout=SOON)
         question = questions[desk.get_attribute("data-question") or ""]

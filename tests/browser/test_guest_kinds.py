@@ -31,7 +31,7 @@ def station(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def answered(station: Served, run: str, page: Page, before: str) -> dict[str, object]:
-    expect(page.locator("#desk")).not_to_have_attribute("data-question", before)
+    expect(page.locator("#workspace")).not_to_have_attribute("data-question", before)
     until = time.monotonic() + 20
     with Store(station.home / "feedback.db") as store:
         while not (found := store.answers(run=run)) and time.monotonic() < until:
@@ -44,7 +44,7 @@ def open_run(station: Served, open_page: OpenPage, run: str) -> tuple[Page, str]
     page = sign_in(open_page, station, run, "annotator")
     page.goto(f"{station.url}/review?run={run}")
     page.wait_for_function("() => document.querySelector('.clips.now video')?.currentTime > 0.05")
-    return page, page.locator("#desk").get_attribute("data-question") or ""
+    return page, page.locator("#workspace").get_attribute("data-question") or ""
 
 
 def test_the_best_of_three(station: Served, open_page: OpenPage) -> None:

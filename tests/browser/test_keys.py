@@ -5,6 +5,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from teleop.input.key_bindings import KEYS
+from teleop.station.probe.keys import KEYS as PROBE_KEYS
 from tests.browser.conftest import Served
 from tests.browser.looks import findings, sticks_out
 
@@ -132,6 +133,14 @@ def test_remembered_nonsense_is_passed_over(page: Page, heard: Callable[[], list
         page.evaluate(BIND, TABLE)
         page.keyboard.press(KEEP)
         assert heard() == ["keep+"]
+
+
+def test_custom_keys_under_an_old_name_are_kept(page: Page, heard: Callable[[], list[str]]) -> None:
+    page.evaluate("""localStorage.setItem('keys:test', '{"imagine": ["KeyB"]}')""")
+    page.evaluate(BIND, [asdict(binding) for binding in PROBE_KEYS])
+    page.keyboard.press("b")
+    page.keyboard.press("i")
+    assert heard() == ["rollout+"]
 
 
 def test_the_overlay_shows_all_at_once_on_a_laptop(page: Page, heard: Callable[[], list[str]]) -> None:

@@ -181,9 +181,9 @@ def test_reviewers_see_what_the_model_learns_from_them(station: Served, open_pag
         learned = page.locator("#learned")
         expect(learned).to_contain_text("% from 48 labels", timeout=LONG)
         page.wait_for_function("() => (document.querySelector('.clips.now video')?.currentTime || 0) > 0.05")
-        before = page.locator("#desk").get_attribute("data-question") or ""
+        before = page.locator("#workspace").get_attribute("data-question") or ""
         page.keyboard.press("1")
-        expect(page.locator("#desk")).not_to_have_attribute("data-question", before)
+        expect(page.locator("#workspace")).not_to_have_attribute("data-question", before)
         expect(learned).to_contain_text("% from 49 labels", timeout=LONG)
         watched = open_at(station, open_page, "/monitor?run=live")
         expect(watched.locator("#chart-accuracy")).to_be_visible(timeout=LONG)

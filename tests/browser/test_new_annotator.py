@@ -29,7 +29,9 @@ KEYS = {
 }
 CRITERIA = {"criteria": ["gentleness", "speed"]}
 EACH = 2  # questions of a kind
-GONE = "name => { const desk = document.getElementById('desk'); return desk.hidden || desk.dataset.question !== name; }"
+GONE = (
+    "name => { const all = document.getElementById('workspace'); return all.hidden || all.dataset.question !== name; }"
+)
 PLAYS = "() => (document.querySelector('.clips.now video')?.currentTime || 0) > 0.05"
 
 
@@ -128,7 +130,7 @@ def work(page: Page, store: Store) -> None:
     first, second = answer(page, kinds), answer(page, kinds)
     for name in (second, first):
         page.keyboard.press("z")
-        expect(page.locator("#desk")).to_have_attribute("data-question", name)
+        expect(page.locator("#workspace")).to_have_attribute("data-question", name)
     arrived(store, 0)
     page.wait_for_function(PLAYS)
     page.keyboard.press("n")
@@ -183,7 +185,7 @@ def answer(page: Page, kinds: dict[str, str]) -> str:
 
 
 def shown(page: Page) -> str:
-    return page.locator("#desk").get_attribute("data-question") or ""
+    return page.locator("#workspace").get_attribute("data-question") or ""
 
 
 def arrived(store: Store, count: int) -> list[Answer]:

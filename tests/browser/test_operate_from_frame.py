@@ -42,7 +42,7 @@ def test_continue_from_here_stands_at_that_frame(open_page: OpenPage, station: S
     page = sign_in(open_page, station, "ana")
     sample = enter(page, station, "Continue from here")
     assert page.input_value("#timeline") == str(FRAME)
-    expect(page.locator("#veil-text")).to_contain_text("Looking back")
+    expect(page.locator("#overlay-text")).to_contain_text("Looking back")
     expect(page.locator("#source")).to_have_text("scripted")
     expect(page.locator("#episode")).to_contain_text("branched")
     drive(page, "KeyF", 0.4)

@@ -49,7 +49,7 @@ def test_a_disk_that_fills_is_told_and_nothing_is_lost(open_page: OpenPage, stat
     drive(page, "KeyR", 0.7)
     disk.fill()
     with holding(page, "KeyF"):
-        expect(page.locator("#veil-text")).to_contain_text("Nothing is lost. Make room, and it continues by itself.")
+        expect(page.locator("#overlay-text")).to_contain_text("Nothing is lost. Make room, and it continues by itself.")
         expect(page.locator("#source")).to_contain_text("holding")
         steps = number(page, "steps")
         page.wait_for_timeout(300)
@@ -57,18 +57,18 @@ def test_a_disk_that_fills_is_told_and_nothing_is_lost(open_page: OpenPage, stat
     disk.free()
     with holding(page, "KeyF"):
         page.wait_for_function("(n) => parseInt(document.getElementById('steps').textContent) > n + 3", arg=steps)
-    expect(page.locator("#veil")).to_be_hidden()
+    expect(page.locator("#overlay")).to_be_hidden()
     disk.fill()
-    expect(page.locator("#veil-text")).to_contain_text("full")
+    expect(page.locator("#overlay-text")).to_contain_text("full")
     steps = number(page, "steps")
     page.keyboard.press("KeyK")
-    expect(page.locator("#veil-text")).to_contain_text("full")  # it waits for room
+    expect(page.locator("#overlay-text")).to_contain_text("full")  # it waits for room
     assert number(page, "kept") == 0
     disk.free()
     toast(page, "Kept")
     wait_number(page, "kept", 1)
     phase(page, "ready")
-    expect(page.locator("#veil-text")).not_to_contain_text("full")
+    expect(page.locator("#overlay-text")).not_to_contain_text("full")
     drive(page, "KeyR", 0.3)
     page.keyboard.press("KeyX")
     wait_number(page, "discarded", 1)

@@ -107,4 +107,4 @@ def test_without_a_policy_it_says_how_to_train_one(open_page: OpenPage, station:
     page.wait_for_selector("#bars-about code")
     assert "train bc --task pick_place" in page.inner_text("#bars-about")
     assert "train reward --task pick_place" in page.inner_text("#worth")
-    assert page.is_disabled("#imagine")
+    assert page.is_disabled("#rollout")

@@ -81,7 +81,7 @@ def plays(page: Page) -> None:
 
 def shown(page: Page) -> str:
     """Return the question that is shown."""
-    return page.locator("#desk").get_attribute("data-question") or ""
+    return page.locator("#workspace").get_attribute("data-question") or ""
 
 
 def press(page: Page, key: str) -> str:
@@ -89,7 +89,7 @@ def press(page: Page, key: str) -> str:
     plays(page)
     before = shown(page)
     page.keyboard.press(key)
-    expect(page.locator("#desk")).not_to_have_attribute("data-question", before)
+    expect(page.locator("#workspace")).not_to_have_attribute("data-question", before)
     return before
 
 
@@ -121,13 +121,13 @@ def test_undo_goes_back_and_a_note_goes_along(review: Review, store: Store) -> N
     page = review("pairwise")
     first = press(page, "1")
     page.keyboard.press("z")
-    expect(page.locator("#desk")).to_have_attribute("data-question", first)
+    expect(page.locator("#workspace")).to_have_attribute("data-question", first)
     expect(page.locator("#given")).to_have_text("Back at this question. You had answered: A is better.")
     expect(page.locator(".clips.now .given")).to_have_text(re.compile("A is better"))
     plays(page)
     page.keyboard.press("n")
     page.keyboard.type("1 z: smoother 2")  # keys rest while the user types
-    expect(page.locator("#desk")).to_have_attribute("data-question", first)
+    expect(page.locator("#workspace")).to_have_attribute("data-question", first)
     page.keyboard.press("Enter")
     press(page, "2")
     expect(page.locator("#given")).to_be_hidden()
@@ -136,7 +136,7 @@ def test_undo_goes_back_and_a_note_goes_along(review: Review, store: Store) -> N
     page.reload()
     plays(page)
     page.keyboard.press("z")
-    expect(page.locator("#desk")).to_have_attribute("data-question", first)
+    expect(page.locator("#workspace")).to_have_attribute("data-question", first)
     expect(page.get_by_label("Note, sent with")).to_have_value("1 z: smoother 2")
     answers(store, page, 0)
 
@@ -206,7 +206,7 @@ def test_answers_wait_in_the_browser_and_arrive_once(review: Review, store: Stor
     page.evaluate("window.dispatchEvent(new Event('online'))")
     found = answers(store, page, 3)
     assert [answer.question_id for answer in found] == asked
-    expect(page.locator("#desk")).to_have_attribute("data-waiting", "0")
+    expect(page.locator("#workspace")).to_have_attribute("data-waiting", "0")
     assert page.locator("#outbox").is_hidden()
 
 

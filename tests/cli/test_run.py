@@ -90,7 +90,7 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[i
             2,
             "--minutes: expected 0 where there are no demonstrations; --set sac.iterations=N says how long it learns",
         ),
-        (["--preset", "default", "--minutes", "-1"], 2, "minutes: expected a number from 0, got -1.0"),
+        (["--preset", "default", "--minutes", "-1"], 2, "--minutes: expected 0 or more, got -1.0"),
         (["--run", "../elsewhere"], 2, "--run: expected a name without slashes"),
         (["--demos", "9"], 2, "--demos: expected at most the 8 that"),
         (

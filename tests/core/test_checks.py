@@ -1,7 +1,8 @@
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import pytest
 from hypothesis import given
@@ -9,19 +10,25 @@ from hypothesis import strategies as st
 
 from robo_rlhf.core.checks import (
     LARGEST_SEED,
+    CheckedSettings,
+    NotNegative,
     above,
     at_least,
     check_dataset,
     check_new_dataset,
-    check_ranges,
     check_run,
     check_seed,
     check_text,
     is_well_formed,
     within,
 )
-from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.files import find_dataset, new_dataset, run_folder
+from robo_rlhf.core.registry import Choices
+from robo_rlhf.pipeline.config import PipelineConfig
+from robo_rlhf.policies import POLICIES
+from robo_rlhf.reward_fitting.settings import FitSettings
+from robo_rlhf.training_tools.settings import BCSettings, CPLSettings, PPOSettings, RewardSettings, SACSettings
 
 GOOD = ("kitchen", "samples/reach", "samples/Meta-World/MT1:door-open-v3", "Pusher-v5@50", "Küche 2", "a.b", "a/b/c/d")
 BAD = (
@@ -96,26 +103,41 @@ def test_the_commands_make_no_path_of_a_name_themselves() -> None:
 
 
 @dataclass(frozen=True)
-class Sizes:
-    width: float = 1
-    depth: float = 0
-    share: float = 0.5
+class Sizes(CheckedSettings):
+    LABEL: ClassVar[str] = "a net's {}"
 
-
-RANGES = {"width depth": at_least(0), "width": above(0), "share": within(0, 1, "a share")}
+    width: Annotated[float, at_least(0), above(0)] = 1
+    depth: NotNegative = 0
+    share: Annotated[float, within(0, 1, "a share")] = 0.5
+    most: Annotated[int | None, at_least(1)] = None
+    policy: Annotated[str, Choices(POLICIES)] = "flow"
 
 
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"depth": -1}, "a net's depth: expected at least 0, got -1."),
+        ({"depth": -1}, "a net's depth: expected 0 or more, got -1."),
         ({"width": 0}, "a net's width: expected more than 0, got 0."),
         ({"share": 1.5}, "a net's share: expected a share, got 1.5."),
         ({"share": math.nan}, "a net's share: expected a share, got nan."),
         ({"width": math.nan}, "a net's width: expected at least 0, got nan."),
+        ({"most": 0}, "a net's most: expected at least 1, got 0."),
     ],
 )
 def test_a_field_outside_its_range_is_named(given: dict[str, float], sentence: str) -> None:
-    check_ranges(Sizes(), "a net's {}", RANGES)
+    Sizes()
     with pytest.raises(InvalidValueError, match=re.escape(sentence)):
-        check_ranges(Sizes(**given), "a net's {}", RANGES)
+        Sizes(**given)  # type: ignore[arg-type]
+
+
+def test_a_field_that_names_nothing_in_its_registry_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="flow"):
+        Sizes(policy="flwo")
+
+
+def test_every_number_among_the_settings_of_algorithms_is_checked() -> None:
+    for settings in (BCSettings, CPLSettings, RewardSettings, FitSettings, PPOSettings, SACSettings, PipelineConfig):
+        for name in ("updates", "batch", "iterations", "labels", "save_every", "num_envs", "seed"):
+            if name in {field.name for field in fields(settings)}:
+                with pytest.raises(InvalidValueError, match=name):
+                    settings(**{name: -1})

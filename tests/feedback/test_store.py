@@ -165,7 +165,7 @@ def test_bad_answers_are_refused(store: Store) -> None:
     for seconds in (-1.0, math.nan, math.inf):
         with pytest.raises(InvalidValueError, match="response time"):
             store.answer(FIRST.id, "anna", {"choice": "A"}, key="1", response_time=seconds)
-    with pytest.raises(InvalidValueError, match="expected only choice, probability, note, got pressure"):
+    with pytest.raises(InvalidValueError, match="expected only choice, probability, note, reasons, got pressure"):
         store.answer(FIRST.id, "anna", {"choice": "A", "pressure": 1.0}, key="1")
     with pytest.raises(InvalidValueError, match="note of an answer: expected text, got nan"):
         store.answer(FIRST.id, "anna", {"choice": "A", "note": math.nan}, key="1")

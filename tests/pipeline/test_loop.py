@@ -39,7 +39,7 @@ class Poisoned:
 
 
 def test_a_job_leaves_every_stage_in_its_folder(finished: Path) -> None:
-    assert set(read(finished, "result.json")) == {"before", "after"}
+    assert set(read(finished, "result.json")) == {"before", "after", "policy"}
     for number in (1, 2):
         assert read(finished, f"round-{number}/answer/result.json")["simulated"] == 20
         rows = (finished / f"round-{number}/finetune/truth.jsonl").read_text().splitlines()
@@ -198,7 +198,7 @@ def test_too_few_demonstrations_are_told_with_their_number(reach_home: Path) -> 
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"labels": 0}, "--labels: expected at least 1, got 0"),
+        ({"labels": 0}, "labels: expected at least 1, got 0"),
         ({"labels": 2, "rounds": 3}, "--labels: expected at least one a round, 3, got 2"),
         ({"num_envs": 0}, "num_envs: expected at least 1, got 0"),
     ],

@@ -402,7 +402,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     [
         ({"num_envs": 0}, "ppo num_envs: expected at least 1, got 0"),
         ({"actor_lr": 0.0}, "ppo actor_lr: expected more than 0, got 0.0"),
-        ({"anchor": -1.0}, "ppo anchor: expected at least 0, got -1.0"),
+        ({"anchor": -1.0}, "ppo anchor: expected 0 or more, got -1.0"),
         ({"gamma": 1.5}, "ppo gamma: expected a number from 0 to 1, got 1.5"),
         ({"anchor": 0.0, "anchor_target": 0.1}, "ppo anchor: expected more than 0 where anchor_target is, got 0.0"),
     ],

@@ -242,7 +242,7 @@ def test_episodes_are_found_under_the_data_home(home: Path) -> None:
 
 
 def test_settings_that_make_no_sense() -> None:
-    with pytest.raises(InvalidValueError, match="reward demonstration_weight: expected a number from 0, got -1"):
+    with pytest.raises(InvalidValueError, match="reward demonstration_weight: expected 0 or more, got -1"):
         reward.Config(demonstration_weight=-1)
     with pytest.raises(InvalidValueError, match="reward save_every: expected at least 1, got 0"):
         reward.Config(save_every=0)

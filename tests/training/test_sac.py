@@ -400,8 +400,8 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         ({"num_envs": 0}, "sac num_envs: expected at least 1, got 0."),
         ({"tau": 0.0}, "sac tau: expected more than 0, got 0.0."),
         ({"gamma": 1.5}, "sac gamma: expected a number from 0 to 1, got 1.5."),
-        ({"correction_penalty": -0.1}, "sac correction_penalty: expected at least 0, got -0.1."),
-        ({"refresh": -1}, "sac refresh: expected at least 0, got -1."),
+        ({"correction_penalty": -0.1}, "sac correction_penalty: expected 0 or more, got -0.1."),
+        ({"refresh": -1}, "sac refresh: expected 0 or more, got -1."),
         ({"subset": 3}, "sac subset: expected no more than all 2 members, got 3."),
     ],
 )

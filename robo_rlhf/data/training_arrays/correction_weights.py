@@ -2,40 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from robo_rlhf.core.checks import at_least, check_ranges
+from robo_rlhf.core.checks import CheckedSettings, NotNegative, WholeNumber, in_range
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Episode, Source
 
 
 @dataclass(frozen=True)
-class Weighting:
+class Weighting(CheckedSettings):
     """Weights that give corrected steps a `share` of all weight; demonstrated steps weigh 1.
 
     As in Mandlekar et al. 2020 ("Human-in-the-Loop Imitation Learning using Remote Teleoperation", IWR) where `policy`
     is 1, as in Kelly et al. 2019 ("HG-DAgger") where it is 0.
     """
 
-    share: float = 0.5
+    LABEL: ClassVar[str] = "{} of corrected steps"
+
+    share: Annotated[float, in_range(lambda share: 0 < share < 1, "a number between 0 and 1")] = 0.5
     """Share of all weight that the corrected steps have together."""
-    policy: float = 0.0
+    policy: NotNegative = 0.0
     """Weight of a step of the policy that was not corrected; 0 leaves these out."""
-    before: int = 10
+    before: WholeNumber = 10
     """Steps just before a takeover: they led to what had to be corrected."""
-    before_weight: float = 0.0
+    before_weight: NotNegative = 0.0
     """Weight of these."""
-
-    def __post_init__(self) -> None:
-        """Refuse invalid numbers.
-
-        Raises:
-            InvalidValueError: one is outside its range.
-        """
-        share = (lambda value: 0 < value < 1), "a number between 0 and 1"
-        rest = at_least(0, "0 or more")
-        check_ranges(self, "{} of corrected steps", {"share": share, "policy before before_weight": rest})
 
     def weigh(self, episodes: Sequence[Episode], steps: Sequence[Array]) -> Array:
         """Return the weight (M,) float32 of chosen `steps` (K,) of each episode, one episode after another.

@@ -23,13 +23,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from robo_rlhf.core.checks import (
-    check_arena,
-    check_ranges,
-    within,
-)
+from robo_rlhf.core.checks import CheckedSettings, check_arena, within
 from robo_rlhf.core.errors import (
     ConflictError,
     CorruptFileError,
@@ -59,13 +55,15 @@ Judge = Literal["human", "simulated"]
 
 
 @dataclass(frozen=True)
-class ArenaConfig:
+class ArenaConfig(CheckedSettings):
     """The configuration of an arena."""
+
+    LABEL: ClassVar[str] = "{} of an arena"
 
     task: str
     judge: Judge
-    seeds: int  # episodes of each policy; may grow
-    overlap: int  # judges who answer each question
+    seeds: Annotated[int, within(1, MOST_SEEDS, f"1 to {MOST_SEEDS}")]  # episodes of each policy; may grow
+    overlap: Annotated[int, within(1, MOST_JUDGES, f"1 to {MOST_JUDGES}")]  # judges who answer each question
     created: str  # ISO 8601, UTC
     kind: str = KIND
     format: int = FORMAT
@@ -76,10 +74,9 @@ class ArenaConfig:
         Raises:
             InvalidValueError: one is outside its range.
         """
+        super().__post_init__()
         if self.judge not in ("human", "simulated"):
             raise InvalidValueError("judge of an arena", repr(self.judge), "human or simulated")
-        ranges = {"seeds": MOST_SEEDS, "overlap": MOST_JUDGES}
-        check_ranges(self, "{} of an arena", {name: within(1, most, f"1 to {most}") for name, most in ranges.items()})
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,10 @@ from robo_rlhf.accounts.tables import annotators
 from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.database.engine import add_new
 from robo_rlhf.database.timestamps import timestamp
+from robo_rlhf.feedback.assignment.task_settings import listed_reasons
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.question_kind import AnswerValue, check_keys
+from robo_rlhf.feedback.question_kind import NOTE, REASONS, AnswerValue, check_keys
+from robo_rlhf.feedback.reasons.given import explained, is_the_same
 from robo_rlhf.feedback.records import COUNTED, AnnotatorKind, Standing, json_text
 from robo_rlhf.feedback.tables import answers, leases, questions, segments
 from robo_rlhf.webhooks.events import Event, queue_event
@@ -80,7 +82,7 @@ def write_answer(connection: sa.Connection, sent: SubmittedAnswer, now: float) -
     """
     before = _ensure_program(connection, sent)
     question, lease = _read(connection, sent)
-    value = _checked(sent.value, question)
+    value = _checked(connection, sent, question)
     lease = lease or _new_lease(connection, sent, question, before)
     after = _decide(sent, lease, question)
     row: dict[str, Any] = {"question_id": sent.question, "value": value, "answered": timestamp()}
@@ -153,16 +155,30 @@ class _After:
     counted: int
 
 
-def _checked(value: AnswerValue | None, question: Any) -> str | None:
+def _checked(connection: sa.Connection, sent: SubmittedAnswer, question: Any) -> str | None:
     """Validate an answer and return it as stored in the table."""
+    value = sent.value
     if value is None:
         return None
-    check_keys(KINDS[question.kind], value)
+    check_keys(KINDS[question.kind], value, (NOTE, REASONS))
     KINDS[question.kind].validate(value, question.clips, json.loads(question.meta))
-    note = value.get("note", "")
+    note = value.get(NOTE, "")
     if not isinstance(note, str):
         raise InvalidValueError("note of an answer", repr(note), "text")
-    return json_text(value)
+    return json_text(value) if REASONS not in value else _with_reasons(connection, sent, value, question)
+
+
+def _with_reasons(connection: sa.Connection, sent: SubmittedAnswer, value: AnswerValue, question: Any) -> str:
+    """Return an answer with reasons as it is stored; one that is sent again is compared as it was sent before.
+
+    Since then the task's list may have changed.
+    """
+    same_key = (answers.c.annotator == sent.annotator) & (answers.c.idempotency_key == sent.key)
+    before = connection.scalar(sa.select(answers.c.value).where(same_key))
+    if before is not None:
+        return str(before) if is_the_same(json.loads(before), value) else json_text(value)
+    lengths = connection.scalars(_LENGTHS, {"question": sent.question}).all()
+    return json_text(explained(value, listed_reasons(connection, question.task), lengths))
 
 
 def _with_same_key(connection: sa.Connection, sent: SubmittedAnswer, value: str | None) -> Standing:
@@ -291,6 +307,8 @@ def _at_once(live: bool) -> Any:
 _A_PROGRAM = sa.update(annotators).where(annotators.c.name == sa.bindparam("person"), annotators.c.kind == "human")
 _A_PROGRAM = _A_PROGRAM.values(kind="simulated")  # who answers by a program once is one: it had leases as a person has
 _CLIPS = sa.select(sa.func.count()).where(segments.c.question_id == questions.c.id).scalar_subquery()
+_LENGTHS = sa.select(segments.c.length).where(segments.c.question_id == sa.bindparam("question"))
+_LENGTHS = _LENGTHS.order_by(segments.c.position)
 _QUESTION = questions.c.id == sa.bindparam("question")
 _LISTENERS = sa.select(sa.func.count()).where(webhooks.c.active == 1).scalar_subquery()  # webhooks for answers
 LOCKED_QUESTION = sa.select(questions, _CLIPS.label("clips"), _LISTENERS.label("listeners")).where(_QUESTION)

@@ -1,59 +1,50 @@
-"""Settings and guidelines of a task: how questions are assigned, the axes they ask about, and what annotators read."""
+"""Settings and guidelines of a task: how questions are assigned, axes, reasons, and what annotators read."""
 
 import json
 import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import sqlalchemy as sa
 
 from robo_rlhf.accounts.roles import NO_PRINCIPAL, Principal, log
-from robo_rlhf.core.checks import at_least, check_ranges, within
+from robo_rlhf.core.checks import CheckedSettings, Count, Share, within
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.axes import USUAL, check_axes
+from robo_rlhf.feedback.reasons.listed import Reason, check_reasons, reasons_from
 from robo_rlhf.feedback.records import json_text
 from robo_rlhf.feedback.tables import guidelines, tasks
 
 REMEMBERED = 2.0  # [s] that settings are not read again
 LONGEST_GUIDELINES = 64 * 1024  # characters
-_AXES = "axes"  # among the stored settings
+_AXES, _REASONS = "axes", "reasons"  # among the stored settings
 
 
 @dataclass(frozen=True)
-class Sharing:
+class Sharing(CheckedSettings):
     """How questions are assigned, and whose answers count as good work."""
 
-    overlap: int = 1  # people who are to answer each question, by default
-    lease: float = 600.0  # [s] that a person has for a question
-    gold_share: float = 0.05  # of the assigned questions: those whose answer is known
-    repeat_share: float = 0.05  # of the assigned questions: those that the person has answered before
-    repeat_gap: int = 20  # questions between the first time and the second
-    too_fast: float = 0.7  # [s] too short for having seen the clips
-    least_gold: float = 0.7  # share of gold questions that a reliable person gets right
-    most_too_fast: float = 0.2  # share of answers that may come too fast before a person is warned about
-    most_ties: float = 0.6  # share of answers that may prefer nothing
-    least_consistent: float = 0.6  # share of questions asked twice that a reliable person answers alike
-    least_skill: float = 0.65  # probability of the true label, by the crowd model
+    LABEL: ClassVar[str] = "{} of a task"
 
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            InvalidValueError: a setting outside its range.
-        """
-        ranges = {
-            "overlap": at_least(1, "at least 1 person"),
-            "lease": within(1, 86400, "1 to 86400 s"),
-            "gold_share repeat_share": within(0, 0.5, "a share of at most 0.5"),
-            "repeat_gap": at_least(1, "at least 1 question"),
-            "too_fast": within(0, 60, "0 to 60 s"),
-            "least_gold most_too_fast most_ties least_consistent least_skill": within(0, 1, "a share"),
-        }
-        check_ranges(self, "{} of a task", ranges)
+    overlap: Count = 1  # people who are to answer each question, by default
+    lease: Annotated[float, within(1, 86400, "1 to 86400 s")] = 600.0  # [s] that a person has for a question
+    gold_share: Annotated[float, within(0, 0.5, "a share of at most 0.5")] = (
+        0.05  # of the assigned questions: those whose answer is known
+    )
+    repeat_share: Annotated[float, within(0, 0.5, "a share of at most 0.5")] = (
+        0.05  # of the assigned questions: those that the person has answered before
+    )
+    repeat_gap: Count = 20  # questions between the first time and the second
+    too_fast: Annotated[float, within(0, 60, "0 to 60 s")] = 0.7  # [s] too short for having seen the clips
+    least_gold: Share = 0.7  # share of gold questions that a reliable person gets right
+    most_too_fast: Share = 0.2  # share of answers that may come too fast before a person is warned about
+    most_ties: Share = 0.6  # share of answers that may prefer nothing
+    least_consistent: Share = 0.6  # share of questions asked twice that a reliable person answers alike
+    least_skill: Share = 0.65  # probability of the true label, by the crowd model
 
 
 @dataclass(frozen=True)
@@ -73,7 +64,7 @@ class Tasks:
     def __init__(self, database: Database) -> None:
         """Use the tables of `database`."""
         self._database = database
-        self._known: tuple[float, dict[str, dict[str, float]]] = (-math.inf, {})
+        self._known: tuple[float, dict[str, dict[str, Any]]] = (-math.inf, {})
 
     def sharing(self, task: str = "") -> Sharing:
         """Return the settings of a task; those that it does not have come from the settings of ""."""
@@ -85,13 +76,16 @@ class Tasks:
         return not any(chosen for task, chosen in self._chosen().items() if task)
 
     def _chosen(self) -> dict[str, dict[str, float]]:
-        """Return the settings that each task has itself, as they were a moment ago."""
+        """Return the settings of `Sharing` that each task has itself, as they were a moment ago."""
+        names = {field.name for field in fields(Sharing)}
+        return {task: {name: of[name] for name in of.keys() & names} for task, of in self._lately().items()}
+
+    def _lately(self) -> dict[str, dict[str, Any]]:
+        """Return all settings of each task, as they were a moment ago."""
         if time.monotonic() > self._known[0] + REMEMBERED:
-            names = {field.name for field in fields(Sharing)}
             with self._database.read() as connection:
                 rows = {row.name: json.loads(row.settings) for row in connection.execute(sa.select(tasks))}
-            chosen = {task: {name: of[name] for name in of.keys() & names} for task, of in rows.items()}
-            self._known = (time.monotonic(), chosen)
+            self._known = (time.monotonic(), rows)
         return self._known[1]
 
     def set_sharing(self, task: str = "", *, by: Principal = NO_PRINCIPAL, **settings: float | None) -> Sharing:
@@ -112,7 +106,6 @@ class Tasks:
         usual = "all tasks" if task else "usual"
         summary = ", ".join(f"{name} {chosen[name]:g}" if name in chosen else f"{name} as {usual}" for name in settings)
         self._change(task, {**settings, **chosen}, summary, by)
-        self._known = (-math.inf, {})
         return self.sharing(task)
 
     def axes(self, task: str) -> tuple[str, ...]:
@@ -131,6 +124,26 @@ class Tasks:
         self._change(task, {_AXES: kept}, f"axes {', '.join(names) or 'as usual'}", by)
         return self.axes(task)
 
+    def reasons(self, task: str) -> tuple[Reason, ...]:
+        """Return the list of reasons of a task, see `feedback.reasons`."""
+        with self._database.read() as connection:
+            return listed_reasons(connection, task)
+
+    def reasons_lately(self, task: str) -> tuple[Reason, ...]:
+        """Return the same as it was a moment ago: asking again and again costs nothing."""
+        return reasons_from(self._lately().get(task, {}).get(_REASONS))
+
+    def set_reasons(self, task: str, given: Sequence[Reason], *, by: Principal = NO_PRINCIPAL) -> tuple[Reason, ...]:
+        """Set the list of reasons of a task, empty to have none. Answers keep the reasons that they were given.
+
+        Raises:
+            InvalidValueError: reasons that cannot be, see `check_reasons`.
+        """
+        kept = [reason.as_json() for reason in check_reasons(given)]
+        names = ", ".join(reason.name for reason in given)
+        self._change(task, {_REASONS: kept or None}, f"reasons {names or 'none'}", by)
+        return self.reasons(task)
+
     def _change(self, task: str, settings: Mapping[str, Any], summary: str, by: Principal) -> None:
         """Store some settings of a task, those that are None removed, and log the `summary`."""
         chosen = {name: value for name, value in settings.items() if value is not None}
@@ -146,6 +159,7 @@ class Tasks:
             log(connection, by.name, "settings changed", f"{task or 'all tasks'}: {summary}", by.address)
 
         self._database.write(work)
+        self._known = (-math.inf, {})
 
     def own(self, task: str = "") -> dict[str, float]:
         """Return the settings that a task has itself, or with "" those of all tasks that are not defaults."""
@@ -186,3 +200,24 @@ class Tasks:
             row = connection.execute(query.order_by(guidelines.c.number.desc()).limit(1)).one_or_none()
             version = connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
         return Guidelines(row.task, row.text, row.author, row.written, version) if row is not None else None
+
+
+def listed_reasons(connection: sa.Connection, task: str) -> tuple[Reason, ...]:
+    """Return the list of reasons of a task, within a transaction."""
+    chosen = connection.scalar(sa.select(tasks.c.settings).where(tasks.c.name == task))
+    return reasons_from(json.loads(chosen or "{}").get(_REASONS))
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Check the settings of a task that come from elsewhere.
+
+    Raises:
+        InvalidValueError: a setting that there is not, or a value that cannot be.
+    """
+    rest = {name: value for name, value in settings.items() if name not in (_AXES, _REASONS)}
+    try:
+        Sharing(**rest)
+        check_axes(settings.get(_AXES, USUAL))
+        check_reasons(reasons_from(settings.get(_REASONS)))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise InvalidValueError("settings of a task", str(error), "settings that there are") from error

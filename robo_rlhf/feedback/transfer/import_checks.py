@@ -10,8 +10,9 @@ from robo_rlhf.accounts.tables import annotators
 from robo_rlhf.core.errors import ConflictError, InvalidValueError, NotFoundError
 from robo_rlhf.core.types import Segment
 from robo_rlhf.database.engine import insert_new
-from robo_rlhf.feedback.assignment.task_settings import Sharing
+from robo_rlhf.feedback.assignment.task_settings import check_settings
 from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.reasons.given import check_stored
 from robo_rlhf.feedback.records import (
     AnnotatorKind,
     Question,
@@ -112,10 +113,7 @@ class ImportChecker:
         self.staging.describe(annotators.name, [row["name"]], True)
 
     def _check_tasks(self, row: Row) -> None:
-        try:
-            Sharing(**row["settings"])
-        except TypeError as error:
-            raise InvalidValueError("settings of a task", str(error), "settings that there are") from error
+        check_settings(row["settings"])
 
     def _check_questions(self, row: Row) -> None:
         clips_of = tuple(Segment(c["episode_id"], c["start"], c["length"]) for c in row["clips"])
@@ -144,6 +142,7 @@ class ImportChecker:
         kind, number, meta, _ = self._question(row["question_id"])
         if row["value"] is not None:
             KINDS[kind].validate(row["value"], number, meta)
+            check_stored(row["value"], number)
         if row["shown"] is not None and sorted(row["shown"]) != sorted("ABCDEF"[:number]):
             raise InvalidValueError("clips as shown", repr(row["shown"]), f"the names of {number} clips, each once")
         if row["response_time"] is not None and row["response_time"] < 0:

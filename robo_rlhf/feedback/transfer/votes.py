@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -25,16 +25,19 @@ from robo_rlhf.core.types import Segment
 from robo_rlhf.data.reader import EpisodeInfo, Reader
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.axes import axes_of
-from robo_rlhf.feedback.question_kind import CANT_TELL
+from robo_rlhf.feedback.question_kind import CANT_TELL, REASONS
+from robo_rlhf.feedback.reasons.listed import Reason
 from robo_rlhf.feedback.records import question_id
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.transfer import parquet
 from robo_rlhf.feedback.transfer.import_folder import ImportProblem, ImportResult, import_all
+from robo_rlhf.feedback.transfer.vote_reasons import cell_of, read_cell
 
 TABLES = (".csv", ".jsonl", ".parquet")
 LABEL_STUDIO = ".json"
-FIELDS = ("clip_a", "clip_b", "vote", "annotator", "time", "note", "axis")
+FIELDS = ("clip_a", "clip_b", "vote", "annotator", "time", "note", "axis", "reasons")
 KIND, BY_AXES, LONGEST = "pairwise", "axes", 1000  # [characters] of a cell
+LONGEST_REASONS = 4000
 CHOICES: Mapping[str, str] = {
     **dict.fromkeys(("a", "left", "first", "1", "clip_a"), "A"),
     **dict.fromkeys(("b", "right", "second", "2", "clip_b"), "B"),
@@ -58,6 +61,7 @@ class Vote(NamedTuple):
     note: str
     axis: str = ""  # empty: the whole
     seconds: float | None = None  # that it took
+    reasons: str = ""  # see `vote_reasons`
 
 
 @dataclass
@@ -68,10 +72,11 @@ class _Pair:
     task: str
     answers: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, vote: Vote, choice: str) -> None:
+    def add(self, vote: Vote, choice: str, reasons: list[dict[str, Any]]) -> None:
         """Add a vote: an answer, or one axis of the newest answer of its annotator."""
         person = vote.annotator or "unknown"
-        note = {"note": vote.note} if vote.note else {}
+        note: dict[str, Any] = {"note": vote.note} if vote.note else {}
+        note |= {REASONS: reasons} if reasons else {}
         answer = {"annotator": person, "value": {"choice": choice, **note}, "time": vote.time, "seconds": vote.seconds}
         if not vote.axis:
             self.answers.append(answer)
@@ -125,7 +130,9 @@ def import_votes(
     known: dict[str, EpisodeInfo | None] = {}
     ids = set(reader.ids())
     for vote in read_votes(path, named):
-        problem = vote if isinstance(vote, ImportProblem) else _take(vote, reader, ids, known, pairs)
+        problem = (
+            vote if isinstance(vote, ImportProblem) else _take(vote, reader, ids, known, pairs, store.tasks.reasons)
+        )
         if isinstance(problem, ImportProblem):
             problems.append(problem._replace(file=path.name))
     if problems:
@@ -144,13 +151,14 @@ def read_votes(path: Path, named: Mapping[str, str]) -> Iterator[Vote | ImportPr
         return
     for number, row in _rows(path):
         cells = {name: _text(row.get(column)) for name, column in named.items()}
+        cells["reasons"] = _reasons(row.get(named["reasons"]))
         missing = next((named[name] for name in FIELDS[:3] if not cells[name]), "")
         if missing:
             there = ", ".join(map(str, row)) or "none"
             yield ImportProblem(path.name, number, f"column {missing!r} is empty or missing; there are: {there[:200]}")
             continue
-        one, other, vote, person, when, note, axis = (cells[name] for name in FIELDS)
-        yield Vote(number, one, other, vote, person, when, note, axis)
+        one, other, vote, person, when, note, axis, why = (cells[name] for name in FIELDS)
+        yield Vote(number, one, other, vote, person, when, note, axis, reasons=why)
 
 
 def export_votes(store: Store, path: Path, *, by: Principal = NO_PRINCIPAL) -> int:
@@ -176,6 +184,7 @@ def export_votes(store: Store, path: Path, *, by: Principal = NO_PRINCIPAL) -> i
             row: dict[str, Any] = {"clip_a": clips[0], "clip_b": clips[1], "annotator": answer.annotator}
             row |= {"time": answer.answered, "note": value.get("note", ""), "dataset": question.dataset}
             row |= {"run": question.run, "task": question.task, "seconds": answer.response_time}
+            row["reasons"] = cell_of(value)
             favoured = value.get("axes") or dict.fromkeys(axes_of(question.meta, ("",)), value.get("choice"))
             rows += [{**row, "axis": axis, "vote": choice} for axis, choice in favoured.items()]
     write_atomic(path, _encoded(rows, path.suffix), reserve=0)
@@ -185,7 +194,12 @@ def export_votes(store: Store, path: Path, *, by: Principal = NO_PRINCIPAL) -> i
 
 
 def _take(
-    vote: Vote, reader: Reader, ids: set[str], known: dict[str, EpisodeInfo | None], pairs: dict[_Key, _Pair]
+    vote: Vote,
+    reader: Reader,
+    ids: set[str],
+    known: dict[str, EpisodeInfo | None],
+    pairs: dict[_Key, _Pair],
+    reasons_of: Callable[[str], Sequence[Reason]],
 ) -> ImportProblem | None:
     """File a vote under its pair, or return what is wrong with it."""
     clips: list[EpisodeInfo] = []
@@ -209,10 +223,17 @@ def _take(
         return ImportProblem("", vote.row, f"vote {vote.vote[:60]!r}: expected {expected}")
     kind = BY_AXES if vote.axis else KIND
     names = one.meta.id, two.meta.id
-    if (kind, *names[::-1]) in pairs:
+    swapped = (kind, *names[::-1]) in pairs
+    if swapped:
         names, choice = names[::-1], {"A": "B", "B": "A"}.get(choice, choice)
     clips_of = tuple(Segment(info.meta.id, 0, info.length) for info in clips)
-    pairs.setdefault((kind, *names), _Pair((clips_of[0], clips_of[1]), one.meta.task)).add(vote, choice)
+    pair = pairs.setdefault((kind, *names), _Pair((clips_of[0], clips_of[1]), one.meta.task))
+    lengths = [clip.length for clip in pair.clips]
+    try:
+        reasons = read_cell(vote.reasons, choice, reasons_of(pair.task), lengths, swapped=swapped)
+    except InvalidValueError as error:
+        return ImportProblem("", vote.row, str(error))
+    pair.add(vote, choice, reasons)
     return None
 
 
@@ -294,6 +315,12 @@ def _text(value: object) -> str:
     return text[:LONGEST].replace("\0", "").encode(errors="replace").decode()
 
 
+def _reasons(value: object) -> str:
+    """Return a cell of reasons: text, or the list of objects that a row of JSON Lines or Parquet holds."""
+    text = json.dumps(value, default=str) if isinstance(value, list) else "" if value is None else str(value)
+    return text[:LONGEST_REASONS].replace("\0", "")
+
+
 def _label_studio(path: Path, named: Mapping[str, str]) -> Iterator[Vote | ImportProblem]:
     """Iterate over the votes in Label Studio's list of tasks; the number of a vote is that of its task."""
     tasks = _json(path, read_whole(path, _ADVICE))
@@ -314,9 +341,11 @@ def _label_studio(path: Path, named: Mapping[str, str]) -> Iterator[Vote | Impor
             if vote:
                 person, seconds = _person(annotation.get("completed_by")), annotation.get("lead_time")
                 took = float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < 10**9 else None
-                note = " ".join(filter(None, map(_written, results)))
+                about = [one for one in results if one.get("from_name") != "reasons"]
+                note = " ".join(filter(None, map(_written, about)))
+                why = next((_why(one) for one in results if one.get("from_name") == "reasons"), "")
                 when = _text(annotation.get("created_at"))
-                yield Vote(number, clips[0], clips[1], vote, person, when, note, axis, took)
+                yield Vote(number, clips[0], clips[1], vote, person, when, note, axis, took, why)
 
 
 def _lists(value: object) -> list[dict[str, Any]]:
@@ -339,6 +368,13 @@ def _written(result: Mapping[str, Any]) -> str:
     value = result.get("value")
     text = value.get("text") if result.get("type") == "textarea" and isinstance(value, dict) else ""
     return " ".join(map(_text, text)) if isinstance(text, list) else _text(text)
+
+
+def _why(result: Mapping[str, Any]) -> str:
+    """Return the reasons in a result of an annotation."""
+    value = result.get("value")
+    text = value.get("text") if isinstance(value, dict) else ""
+    return _reasons("; ".join(map(str, text)) if isinstance(text, list) else text)
 
 
 def _person(value: object) -> str:
@@ -378,10 +414,10 @@ def _encoded(rows: list[dict[str, Any]], suffix: str) -> bytes:
         if side:
             chosen = {"type": "pairwise", "value": {"selected": side}}
         results = [about | chosen]
-        if row["note"]:
-            results.append(
-                {"from_name": "note", "to_name": "clip_a", "type": "textarea", "value": {"text": [row["note"]]}}
-            )
+        for name in ("note", "reasons"):
+            if row[name]:
+                written = {"type": "textarea", "value": {"text": [row[name]]}}
+                results.append({"from_name": name, "to_name": "clip_a", **written})
         times = {"created_at": row["time"], "lead_time": row["seconds"]}
         task["annotations"].append({"completed_by": {"email": row["annotator"]}, **times, "result": results})
     return json.dumps(list(tasks.values()), indent=1, ensure_ascii=False).encode()

@@ -19,6 +19,7 @@ from robo_rlhf.pipeline.report.failure_map import failures_section
 from robo_rlhf.pipeline.report.findings import Findings, Iteration
 from robo_rlhf.pipeline.report.formatting import change_text, humanize, initial_policy_name, interval_text, value_text
 from robo_rlhf.pipeline.report.speed import speed_section
+from robo_rlhf.pipeline.report.teachers import teachers_section
 from robo_rlhf.pipeline.steps.observers import Observer
 from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
@@ -49,7 +50,8 @@ def page(findings: Findings, clips: str) -> str:
     """Return the whole page; `clips` is the part with the clips."""
     task, name = escape(findings.config["task"]), escape(findings.path.name)
     style = (files("robo_rlhf.pipeline.report") / "report.css").read_text()
-    parts = [_headline(findings), clips, _measures(findings), _learning(findings), speed_section(findings)]
+    parts = [_headline(findings), clips, _measures(findings), teachers_section(findings)]
+    parts += [_learning(findings), speed_section(findings)]
     parts += [_reward(findings), _labels(findings)]
     if not is_outside(findings.config["task"]):  # which could not be started from such a seed by `record`
         parts.append(failures_section(findings))

@@ -10,14 +10,16 @@ from robo_rlhf.core.types import Array, Episode, Segment
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.axes import OVERALL, axes_of
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.question_kind import AnswerValue
+from robo_rlhf.feedback.question_kind import REASONS, AnswerValue
+from robo_rlhf.feedback.reasons.listed import Reason
+from robo_rlhf.feedback.reasons.simulated import SimulatedReasons, along_measures
 from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.feedback.teachers import TaskUtility, Teacher
 from robo_rlhf.pipeline.config import JUDGED, TeacherConfig
 from robo_rlhf.sim.task_tools import style_measures
 
 NAME = "simulated teacher"
-_NOT_FAULTS = ("style_weight", "style_costs", "success_bonus")
+_NOT_FAULTS = ("style_weight", "style_costs", "success_bonus", "reasons", "wrong_reasons")
 _AT_ONCE = 20  # questions between two calls of `tell`
 _SUCCESS = "success"  # what a question is about that no axis may be called
 _APART = 1_000_003  # between the seeds of two axes
@@ -33,7 +35,7 @@ class SimulatedLabeler:
         weights = dict.fromkeys(settings.measures(own), settings.style_weight)
         self._worth = TaskUtility(settings.success_bonus, weights, style_measures.cost)
         self._done = TaskUtility(settings.success_bonus)
-        self._dataset, self._known = dataset, dict[tuple[str, str], Array]()
+        self._dataset, self._known, self._settings = dataset, dict[tuple[str, str], Array](), settings
         self._faults = {name: value for name, value in asdict(settings).items() if name not in _NOT_FAULTS}
         asked: dict[str, list[Array]] = {}
         for question in questions:
@@ -74,8 +76,11 @@ class SimulatedLabeler:
         tell: Callable[[int], object] = lambda done: None,
     ) -> None:
         """Let the teacher of a seed answer `questions`; `tell` is called with the number answered."""
+        reasons = self._reasons(store, questions, seed)
         for number, question in enumerate(questions):
             value = self._answer(question, seed)
+            why = reasons.beside(question, value) if reasons is not None else []
+            value = {**value, REASONS: why} if why else value
             store.answer(question.id, name, value, key=f"{name}/{question.id}", annotator_kind="simulated")
             if (number + 1) % _AT_ONCE == 0 or number + 1 == len(questions):
                 tell(number + 1)
@@ -96,6 +101,32 @@ class SimulatedLabeler:
 
     def _teacher(self, about: str, seed: int) -> Teacher:
         return replace(self._scales.get(about, Teacher(**self._faults)), seed=seed)  # success has no scale
+
+    def cost(self, question: Question, clip: Segment, axis: str) -> Array:
+        """Return the cost of each step (L,) of a clip along an axis, by the style measure that stands for it."""
+        return -self.utility(question, clip, axis)
+
+    def _reasons(self, store: Store, questions: Sequence[Question], seed: int) -> SimulatedReasons | None:
+        """Return how reasons are given; None where none are."""
+        share, mistake = self._settings.reasons, self._settings.wrong_reasons
+        if not share or not questions:
+            return None
+        return SimulatedReasons(known_reasons(store, questions[0].task), self.cost, share, mistake, seed)
+
+
+def known_reasons(store: Store, task: str) -> list[Reason]:
+    """Return the reasons of a task's list that a simulated teacher can give.
+
+    Raises:
+        InvalidValueError: there is none.
+    """
+    measured = {axis: measure for axis, measure in JUDGED.items() if measure}
+    found = along_measures(store.tasks.reasons(task), measured)
+    if not found:
+        given = f"no reason on the list of {task} along an axis that it can judge"
+        expected = f"a list of reasons along some of {', '.join(measured)} (guidelines page), or teacher.reasons of 0"
+        raise InvalidValueError("reasons of the simulated teacher", given, expected)
+    return found
 
 
 def _about(question: Question) -> tuple[str, ...]:

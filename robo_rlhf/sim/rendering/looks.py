@@ -5,11 +5,12 @@ be drawn in any number of looks. A look is a seed within bounds, and always the 
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import mujoco
 import numpy as np
 
-from robo_rlhf.core.checks import at_least, check_ranges
+from robo_rlhf.core.checks import CheckedSettings, NotNegative
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.physics.rotation import quat_from_rotvec, quat_multiply
 
@@ -17,33 +18,25 @@ UNSEEN = 10_000  # the first seed of looks that no training has
 
 
 @dataclass(frozen=True)
-class LookBounds:
+class LookBounds(CheckedSettings):
     """How far a look may be from the scene as it is made; every number is the largest change either way."""
 
-    light: float = 0.4
+    LABEL: ClassVar[str] = "bound {} of looks"
+
+    light: NotNegative = 0.4
     """Brightness of lights, as a share."""
-    direction: float = 0.5
+    direction: NotNegative = 0.5
     """Direction of lights [rad]."""
-    colour: float = 0.12
+    colour: NotNegative = 0.12
     """Each channel of the colour of each geom and material, of 1."""
-    texture: float = 0.5
+    texture: NotNegative = 0.5
     """Spacing of a texture's pattern, as a share."""
-    position: float = 0.02
+    position: NotNegative = 0.02
     """Place of cameras [m], in each direction."""
-    angle: float = 0.035
+    angle: NotNegative = 0.035
     """Orientation of cameras [rad], about each axis."""
-    fovy: float = 0.06
+    fovy: NotNegative = 0.06
     """Field of view of cameras, as a share."""
-
-    def __post_init__(self) -> None:
-        """Refuse negative numbers.
-
-        Raises:
-            InvalidValueError: one of them.
-        """
-        check_ranges(
-            self, "bound {} of looks", {"light direction colour texture position angle fovy": at_least(0, "0 or more")}
-        )
 
 
 STILL = LookBounds(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

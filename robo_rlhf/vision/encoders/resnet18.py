@@ -35,11 +35,11 @@ class ResNet18(PictureEncoder):
             groups: that maps are normalised in.
 
         Raises:
-            InvalidValueError: `width` is no multiple of `groups`.
+            InvalidValueError: `width` is no multiple of `groups`, or there are none.
         """
         super().__init__()
-        fits, _ = at_least(1)
-        if not fits(groups) or width % groups:
+        at_least(1).check("groups of encoder resnet18", groups)
+        if width % groups:
             raise InvalidValueError("width of encoder resnet18", width, f"a multiple of its {groups} groups")
         self.features = features
         self.stem = nn.Sequential(

@@ -64,6 +64,15 @@ class ControlShape(Shape):
     span: tuple[int, int] | None = Field(description="Of a number in the value: the least and the most.")
 
 
+class ListedReason(Shape):
+    """A reason on the list of the task, to be given beside an answer: {"reasons": [{"reason": its name}]}."""
+
+    name: str
+    axis: str = Field(description="Whose reward it trains; empty: the whole, where a moment is marked.")
+    direction: str = Field(description="Of the clip that it is about, along the axis: worse or better.")
+    key: str
+
+
 class LeasedQuestion(Shape):
     """A question that is assigned to you for a limited time."""
 
@@ -78,6 +87,7 @@ class LeasedQuestion(Shape):
     practice: bool = Field(description="The response to your answer contains the right answer.")
     seconds: float = Field(description="Remaining time [s].")
     controls: list[ControlShape]
+    reasons: list[ListedReason]
     clips: list[ShownClip] = Field(description="In the order in which to show them.")
 
 

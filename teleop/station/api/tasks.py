@@ -6,8 +6,10 @@ from pydantic import Field
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.feedback.assignment.task_settings import LONGEST_GUIDELINES
-from robo_rlhf.feedback.axes import MOST
+from robo_rlhf.feedback.axes import LONGEST, MOST
 from robo_rlhf.feedback.queries import task_names
+from robo_rlhf.feedback.reasons.listed import MOST as MOST_REASONS
+from robo_rlhf.feedback.reasons.listed import Direction, Reason
 from robo_rlhf.feedback.store import Store
 from teleop.station.operate import launch_options
 from teleop.station.web.rest import (
@@ -70,6 +72,14 @@ class SharingBody(Body):
         return self.model_dump(exclude_unset=True)
 
 
+class ReasonShape(Shape):
+    """A reason on the list of a task."""
+
+    name: str
+    axis: str
+    direction: str
+
+
 class TaskShape(Shape):
     """A task."""
 
@@ -79,6 +89,7 @@ class TaskShape(Shape):
     own: list[str] = Field(description="Settings of the task itself; the others have the default of all tasks.")
     guidelines: int = Field(description="Version of the guidelines; 0 where there are none.")
     axes: list[str] = Field(description="What its clips are judged by where a question asks along axes.")
+    reasons: list[ReasonShape] = Field(description="What people may pick beside an answer, by one key each.")
 
 
 class TaskRows(Items[TaskShape]):
@@ -89,6 +100,22 @@ class AxesBody(Body):
     """What the clips of a task are judged by."""
 
     axes: Annotated[list[Name], Field(max_length=MOST, description="Empty: the usual ones.", examples=[["speed"]])]
+
+
+class ReasonBody(Body):
+    """A reason on the list of a task."""
+
+    name: Name = Field(examples=["too slow"])
+    axis: Annotated[str, Field(max_length=LONGEST, pattern=PLAIN)] = Field(
+        default="", description="The named axis whose reward it trains; empty: the clip as a whole.", examples=["speed"]
+    )
+    direction: Direction = Field(default="worse", description="Of the clip that it is about, along the axis.")
+
+
+class ReasonsBody(Body):
+    """The list of reasons of a task, in the order of its keys."""
+
+    reasons: Annotated[list[ReasonBody], Field(max_length=MOST_REASONS)]
 
 
 class GuidelinesBody(Body):
@@ -131,6 +158,13 @@ def change_settings(store: Answers, _: Operator, who: Who, task: InPath, body: S
 def set_axes(store: Answers, _: Operator, who: Who, task: InPath, body: AxesBody) -> TaskShape:
     """Set the named axes along which the clips of a task are judged."""
     store.tasks.set_axes(task, body.axes, by=who)
+    return _task(store, task)
+
+
+@router.put("/tasks/{task}/reasons", responses=answers(*BODY))
+def set_reasons(store: Answers, _: Operator, who: Who, task: InPath, body: ReasonsBody) -> TaskShape:
+    """Set the list of reasons of a task, empty to have none. Answers keep the reasons that they were given."""
+    store.tasks.set_reasons(task, [Reason(one.name, one.axis, one.direction) for one in body.reasons], by=who)
     return _task(store, task)
 
 
@@ -177,4 +211,5 @@ def _task(store: Store, name: str) -> TaskShape:
     settings = SharingShape.model_validate(store.tasks.sharing(name))
     version, own = guidelines.version if guidelines else 0, sorted(store.tasks.own(name))
     about, axes = choice.about if choice else "", list(store.tasks.axes(name))
-    return TaskShape(name=name, about=about, settings=settings, own=own, guidelines=version, axes=axes)
+    listed = [ReasonShape.model_validate(reason.as_json()) for reason in store.tasks.reasons(name)]
+    return TaskShape(name=name, about=about, settings=settings, own=own, guidelines=version, axes=axes, reasons=listed)

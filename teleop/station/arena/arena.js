@@ -174,7 +174,7 @@ function matrix() {
   const names = arena.policies.map((/** @type {any} */ policy) => policy.name);
   const head = element("tr", {}, element("td", { class: "self" }), ...names.map((/** @type {string} */ other) => element("th", { scope: "col", title: other }, other)));
   const rows = names.map((/** @type {string} */ one) => element("tr", {}, element("th", { scope: "row" }, element("span", { class: "clip", title: one }, one)), ...names.map((/** @type {string} */ other) => cell(one, other))));
-  const list = element("ul", { class: "told-list small" }, ...arena.pairs.map((/** @type {any} */ pair) => element("li", {}, pair.verdict)));
+  const list = element("ul", { class: "verdicts small" }, ...arena.pairs.map((/** @type {any} */ pair) => element("li", {}, pair.verdict)));
   return element(
     "section",
     { class: "card matrix" },
@@ -197,7 +197,7 @@ function cell(one, other) {
   const share = straight ? pair.share : { value: 1 - pair.share.value, low: 1 - pair.share.high, high: 1 - pair.share.low };
   const counts = straight ? [pair.wins, pair.losses] : [pair.losses, pair.wins];
   const title = `${one} against ${other}: ${counts[0]} won, ${counts[1]} lost, ${pair.ties} tied`;
-  return element("td", { class: pair.decided ? "told" : "", title }, element("strong", {}, percent(share.value)), element("small", {}, `${percent(share.low)} to ${percent(share.high)}`));
+  return element("td", { class: pair.decided ? "decided" : "", title }, element("strong", {}, percent(share.value)), element("small", {}, `${percent(share.low)} to ${percent(share.high)}`));
 }
 
 function table() {

@@ -27,7 +27,7 @@ class ArenaProcess:
     """One process of `robo-rlhf arena`."""
 
     def __init__(self, arguments: Sequence[str], database: str | Path, log: Path) -> None:
-        """Start it; its output goes into the file `said`."""
+        """Start it; its output goes into the file `log`."""
         self._log = log
         make_folder(log.parent)
         environment = {DATABASE_VARIABLE: str(database)}

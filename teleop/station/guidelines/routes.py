@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from robo_rlhf.feedback.assignment.task_settings import LONGEST_GUIDELINES
 from robo_rlhf.feedback.axes import MOST
 from robo_rlhf.feedback.queries import practice_counts, tasks_to_read
+from robo_rlhf.feedback.reasons.listed import Reason
+from robo_rlhf.feedback.reasons.suggestions import suggestions_for
 from robo_rlhf.feedback.store import Store
+from teleop.station.guidelines.reasons import NewReasons, list_on_page
 from teleop.station.operate import launch_options
 from teleop.station.web.auth import Me, SignedIn, principal_of, requires, station_of
 from teleop.station.web.markdown import as_html
@@ -55,6 +58,7 @@ def page(request: Request, me: Me, task: str = "") -> Response:
         axes=store.tasks.axes(task) if task else (),
         may_write=me.person.may("operator") and bool(task),
         longest=LONGEST_GUIDELINES,
+        reasons=list_on_page(store, task) if task else None,
         most_axes=MOST,
         data={"task": task, "person": me.person.name},
     )
@@ -66,6 +70,21 @@ def write(request: Request, body: NewGuidelines, me: Writer) -> dict[str, Any]:
     tasks, by = station_of(request).store.tasks, principal_of(request)
     found = tasks.write_guidelines(body.task, body.text, by.name, address=by.address)
     return {"version": found.version}
+
+
+@router.get("/api/guidelines/suggestions")
+def suggestions(request: Request, _: Writer, task: Annotated[str, Query(max_length=200)]) -> dict[str, Any]:
+    """Return what people's notes about a task suggest as reasons."""
+    found = suggestions_for(station_of(request).store, task)
+    return {"suggestions": [one._asdict() for one in found]}
+
+
+@router.post("/api/guidelines/reasons")
+def set_reasons(request: Request, body: NewReasons, me: Writer) -> dict[str, Any]:
+    """Set the list of reasons of a task."""
+    given = [Reason(one.name, one.axis, one.direction) for one in body.reasons]
+    found = station_of(request).store.tasks.set_reasons(body.task, given, by=principal_of(request))
+    return {"reasons": [reason.as_json() for reason in found]}
 
 
 @router.post("/api/guidelines/axes")

@@ -1,9 +1,10 @@
 // @ts-check
 /** Bulk actions on selected episodes, with undo: tag, outcome, delete, download. */
 
-import { get, Refused, send, tellRefusals } from "../shared/api.js";
+import { get, pageData, Refused, send, tellRefusals } from "../shared/api.js";
 import { withInstants } from "./days.js";
-import { askText } from "../shared/dialog.js";
+import { ask, askText } from "../shared/dialog.js";
+import { askExport } from "./export-form.js";
 import { button, element } from "../shared/made.js";
 import { tell } from "../shared/toast.js";
 
@@ -50,6 +51,7 @@ export class Bulk {
       selected.length < total ? button(`Select all ${total.toLocaleString("en")}`, "quiet small", () => this.selectEverything()) : "",
       element("span", { class: "spring" }),
       ...edits,
+      ...(this.page.mayEdit ? [button("Compare", "", () => this.compare(), "compare"), button("Export", "", () => this.export(), "export")] : []),
       button("Download", "", () => this.download()),
       button("Select nothing", "quiet", this.page.clear, "close"),
     );
@@ -93,6 +95,43 @@ export class Bulk {
       const { address } = await send("/api/library/zip", { episodes: keys });
       follow(address);
       tell(`A ZIP file of ${many(keys)} is on its way.`);
+    });
+  }
+
+  /** Ask which of the episodes is better, and go where that is answered. */
+  async compare() {
+    const keys = this.page.selected();
+    const most = pageData().mostCompared;
+    if (keys.length < 2 || keys.length > most) return tell(`Select two to ${most} episodes to compare: every two of them are asked about.`);
+    const dataset = alone(keys);
+    if (!dataset) return tell("Select episodes of one dataset to compare.");
+    const count = (keys.length * (keys.length - 1)) / 2;
+    const axes = await ask({
+      title: `Compare ${many(keys)}`,
+      text: `${count === 1 ? "One question" : `${count} questions`}, for you and all who review.`,
+      choices: [
+        { label: "Which is better", value: "whole", key: "1", tone: "primary" },
+        { label: "Along the axes of the task", value: "axes", key: "2" },
+      ],
+    });
+    if (!axes) return;
+    await tellRefusals(async () => {
+      const { run } = await send("/api/library/compare", { dataset, episodes: keys.map(({ episode }) => episode), axes: axes === "axes" });
+      location.assign(`/review?run=${encodeURIComponent(run)}`);
+    });
+  }
+
+  /** Have the episodes written in a format of the field, in the background. */
+  async export() {
+    const keys = this.page.selected();
+    if (!keys.length) return tell("Select episodes first: X selects the one under the focus.");
+    const dataset = alone(keys);
+    if (!dataset) return tell("Select episodes of one dataset to export.");
+    const wanted = await askExport(many(keys), keys[0]);
+    if (!wanted) return;
+    await tellRefusals(async () => {
+      await send("/api/exports", { dataset, episodes: keys.map(({ episode }) => episode), ...wanted });
+      tell(`${many(keys)} are written in the background.`, "good", { label: "Exports", run: async () => location.assign("/exports") });
     });
   }
 
@@ -151,6 +190,12 @@ export class Bulk {
     await undo.run();
     tell("Undone.", "good");
   }
+}
+
+/** Return the one dataset of the episodes; empty where there are several. @param {Key[]} keys */
+function alone(keys) {
+  const names = new Set(keys.map(({ dataset }) => dataset));
+  return names.size === 1 ? keys[0].dataset : "";
 }
 
 /** @param {Key[]} keys */

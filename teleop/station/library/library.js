@@ -298,6 +298,8 @@ function gridKeys() {
     close: () => grid.clear(),
     ...(data.mayEdit && {
       tag: () => bulk.tag(),
+      compare: () => bulk.compare(),
+      export: () => bulk.export(),
       delete: () => bulk.remove(),
       undo: () => bulk.undo(),
       success: () => bulk.outcome("success"),

@@ -9,7 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NotFoundError, VersionError
+from robo_rlhf.data.layout import require_dataset
+from robo_rlhf.data.reader import Reader
 from robo_rlhf.feedback.implicit.keeping import of_episode, restore, take_back
+from robo_rlhf.feedback.judgeable import check_questions
+from robo_rlhf.feedback.recorded_pairs import pairs_among, questions_about
+from robo_rlhf.formats.kinds import FORMATS
 from teleop.station.library import statistics, zip_download
 from teleop.station.library.edits import LONGEST_NOTE, OUTCOMES, EditResult, Library
 from teleop.station.library.entry import EpisodeEntry, EpisodeKey
@@ -35,9 +40,12 @@ PAGE = Page(
     key="KeyL",
 )
 ON_A_PAGE, MOST_ON_A_PAGE = 48, 200
+MOST_COMPARED = 12  # episodes of one comparison, every two of which are a question
+COMPARED = "compared"  # of the names under which such questions are asked
 MOST_AT_ONCE = 500  # episodes of one change; a page sends more in several
 SHORT_NOTE = 160  # [characters] of a note in a list
 router = APIRouter()
+Name = Annotated[str, Field(max_length=128)]
 Editor = Annotated[SignedIn, Depends(requires("operator"))]
 SAYS = ("outcome", "trim", "delete", "restore", "purge")  # edits that change what rewinds and takeovers say
 LOGGED = {"delete": "episodes deleted", "restore": "episodes restored", "purge": "episodes purged"}
@@ -77,6 +85,17 @@ class EpisodesChange(BaseModel):
     stop: int = 0
 
 
+class ComparedEpisodes(BaseModel):
+    """Episodes of a dataset that are compared with each other."""
+
+    model_config = ConfigDict(extra="forbid")
+    dataset: str = Field(max_length=200)
+    episodes: list[Annotated[str, Field(max_length=128)]] = Field(
+        min_length=2, fail_fast=True, max_length=MOST_COMPARED
+    )
+    axes: bool = False  # along those of the task, each by itself
+
+
 class PreferenceChange(BaseModel):
     """What becomes of a preference that follows from a rewind or takeover."""
 
@@ -96,6 +115,8 @@ async def page(request: Request, me: Me, dataset: str = "", episode: str = "") -
         "widths": WIDTHS,
         "onAPage": ON_A_PAGE,
         "atOnce": MOST_AT_ONCE,
+        "formats": {name: FORMATS[name].title for name in FORMATS if FORMATS[name].pictures},
+        "mostCompared": MOST_COMPARED,
     }
     return render(request, "library/library.html", page=PAGE, data=data)
 
@@ -230,6 +251,20 @@ def change(request: Request, body: EpisodesChange, me: Editor) -> dict[str, Any]
         "done": [{**done_one.key._asdict(), "new": done_one.new} for done_one in done if not done_one.error],
         "failed": [{**failed.key._asdict(), "error": failed.error} for failed in done if failed.error],
     }
+
+
+@router.post("/api/library/compare")
+def compare(request: Request, body: ComparedEpisodes, me: Editor) -> dict[str, Any]:
+    """Ask about every two of some episodes; return the run that the questions belong to."""
+    station = station_of(request)
+    reader = Reader(require_dataset(station.home, body.dataset))
+    pairs = pairs_among([info for info in reader.list() if info.length], body.episodes)
+    run = f"{COMPARED}-{1 + sum(name.startswith(f'{COMPARED}-') for name in station.store.runs())}"
+    asked = questions_about(pairs, body.dataset, run, 1, station.store.tasks.axes if body.axes else None)
+    check_questions(station.home, asked)
+    station.store.add_questions(asked)
+    station.people.audit.write(principal_of(request), "questions asked", f"{run}: {len(asked)} about {body.dataset}")
+    return {"run": run, "count": len(asked)}
 
 
 @router.get("/api/library/trash")

@@ -6,6 +6,7 @@ import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from cachetools import TTLCache
 
@@ -85,6 +86,19 @@ def pack(index: Index, keys: Sequence[EpisodeKey]) -> Iterator[bytes]:
                             yield sink.take()
         if missing:
             archive.writestr(MISSING, "Deleted before they could be packed:\n" + "\n".join(missing) + "\n")
+    yield sink.take()
+
+
+def pack_tree(folder: Path) -> Iterator[bytes]:
+    """Yield the bytes of a ZIP file of a folder, of any size, in which the files lie in a folder of its name."""
+    sink = _Sink()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # what large files hold is compressed already
+        for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
+            name = f"{folder.name}/{path.relative_to(folder)}"
+            with path.open("rb") as file, archive.open(name, "w", force_zip64=True) as entry:
+                while piece := file.read(PIECE):
+                    entry.write(piece)
+                    yield sink.take()
     yield sink.take()
 
 

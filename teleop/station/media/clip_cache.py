@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import IO
 
 from cachetools import LRUCache
 
@@ -25,7 +26,7 @@ TOUCH = 60.0  # [s] between notes that a file was used, which is what its time o
 class CachedBytes:
     """Bytes that can be read from any place: a file that stays readable when it is thrown away, or plain memory."""
 
-    def __init__(self, file: io.BufferedReader | io.BytesIO) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         """Read `file`; it is closed with this."""
         self._file = file
         self.size = file.seek(0, os.SEEK_END)

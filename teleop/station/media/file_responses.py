@@ -54,10 +54,11 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
         task.cancel()
 
 
-def respond(request: Request, content: Content, *, immutable: bool = False) -> Response:
+def respond(request: Request, content: Content, *, immutable: bool = False, most: int | None = None) -> Response:
     """Return all of the content, the parts that were asked for, or that nothing has changed; the body is closed after.
 
-    `immutable`: whether the address changes whenever the content does.
+    `immutable`: whether the address changes whenever the content does. `most`: bytes of an answer to a range, which may
+    be shorter than what was asked for: a player asks on, and holds no connection that other requests wait for.
     """
     headers = {
         "etag": content.etag,
@@ -81,6 +82,8 @@ def respond(request: Request, content: Content, *, immutable: bool = False) -> R
         return _without_body(content, 200, {**headers, "content-length": str(content.body.size)})
     if parts is None:
         return _send(content, 200, headers, [(b"", ByteRange(0, content.body.size))])
+    if len(parts) == 1 and most is not None:
+        parts = (ByteRange(parts[0].start, min(parts[0].stop, parts[0].start + most)),)
     if len(parts) == 1:
         headers["content-range"] = f"bytes {parts[0]}/{content.body.size}"
         return _send(content, 206, headers, [(b"", parts[0])])

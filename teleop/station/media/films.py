@@ -23,6 +23,16 @@ class NoPictureError(RoboRlhfError):
         super().__init__(text)
 
 
+class FilmVideo(NamedTuple):
+    """What one camera recorded of an episode, in a file that browsers step through."""
+
+    camera: str
+    file: str
+    fps: float
+    frames: int
+    start: float  # [s] into the file
+
+
 class EpisodeFilm(NamedTuple):
     """The properties of an episode file that its pictures depend on."""
 
@@ -36,6 +46,7 @@ class EpisodeFilm(NamedTuple):
     scene: str = ""  # the name of the model that its states are drawn with
     reason: str = ""  # why it cannot be shown; empty where it can
     model: str = ""  # the digest of the model that its states were recorded with
+    videos: tuple[FilmVideo, ...] = ()  # where cameras recorded it, each by itself
 
 
 def read_film(path: Path) -> tuple[EpisodeFilm, Array]:
@@ -56,9 +67,9 @@ def read_film(path: Path) -> tuple[EpisodeFilm, Array]:
         content = columns["action"].tobytes() + columns["obs"].tobytes()
     digest = hashlib.sha256(json.dumps(about).encode() + content).hexdigest()[:32]
     reason = access.reason if access.show is None else ""
-    film = EpisodeFilm(
-        digest, meta.task, 1.0 / meta.control_dt, len(states), from_states, access.scene, reason, meta.model_hash
-    )
+    recorded = tuple(FilmVideo(name, v.file, v.fps, v.frames, v.start) for name, v in meta.frames.items())
+    fps, videos = 1.0 / meta.control_dt, () if from_states else recorded
+    film = EpisodeFilm(digest, meta.task, fps, len(states), from_states, access.scene, reason, meta.model_hash, videos)
     return film, states
 
 

@@ -20,11 +20,14 @@ from cachetools import LRUCache
 
 from robo_rlhf import __version__
 from robo_rlhf.core.errors import (
+    CorruptFileError,
     InvalidValueError,
     ShapeError,
     UnknownNameError,
 )
+from robo_rlhf.core.files import open_whole
 from robo_rlhf.core.types import Array
+from robo_rlhf.data.recorded_videos import video_path
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.station.library.entry import Signature, signature_of
@@ -166,6 +169,20 @@ class Media:
         else:
             content = await self._clip(path, film, view, np.arange(start, stop), film.fps, turn)
         return content._replace(file=file)
+
+    async def recording(self, path: Path, camera: str) -> Content:
+        """Return the whole video that a camera recorded, as a file; raises as `film`."""
+        video = next((one for one in (await self.film(path)).videos if one.camera == camera), None)
+        if video is None:
+            raise NoPictureError("gone", f"No camera {camera[:80]!r} recorded this episode.")
+        file = video_path(path.parent.parent, video.file)
+        try:
+            body = CachedBytes(await asyncio.to_thread(open_whole, file, "Import the episode again."))
+        except FileNotFoundError:
+            raise NoPictureError("gone", "The video of this camera is not here any more.") from None
+        except CorruptFileError as error:
+            raise NoPictureError("broken", str(error)) from error
+        return Content(body, MP4, video.file)
 
     async def poses(self, path: Path, start: int = 0, stop: int | None = None) -> Content:
         """Return the poses of frames [start, stop) of an episode, for pages that draw it; raises as `clip`."""

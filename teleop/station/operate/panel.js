@@ -144,8 +144,8 @@ export class Panel {
     else if (status.phase === "ready") text = status.policy ? "Start lets the policy drive" : "Move to begin";
     else if (status.phase === "paused" && status.frame < status.frames - 1) text = "Looking back. Move, or press Start, to continue from here";
     else if (status.phase === "paused") text = "Paused. Move to continue";
-    by("veil").hidden = !text;
-    write("veil-text", text);
+    by("overlay").hidden = !text;
+    write("overlay-text", text);
   }
 
   /** @param {number | null} usual [ms] */

@@ -10,8 +10,8 @@ export class Duo {
    */
   constructor(shown) {
     this.place = byId("duo", HTMLElement);
-    this.videos = [byId("duo-recorded", HTMLVideoElement), byId("duo-imagined", HTMLVideoElement)];
-    this.notes = [byId("duo-recorded-note", HTMLParagraphElement), byId("duo-imagined-note", HTMLParagraphElement)];
+    this.videos = [byId("duo-recorded", HTMLVideoElement), byId("duo-rollout", HTMLVideoElement)];
+    this.notes = [byId("duo-recorded-note", HTMLParagraphElement), byId("duo-rollout-note", HTMLParagraphElement)];
     this.button = byId("duo-play", HTMLButtonElement);
     this.text = byId("duo-clock", HTMLElement);
     /** @type {string[]} */

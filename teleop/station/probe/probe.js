@@ -70,7 +70,7 @@ class Ask {
     on("step-on", () => this.clip.step(1));
     on("before", () => this.beside(-1));
     on("after", () => this.beside(1));
-    on("imagine", () => this.predict());
+    on("rollout", () => this.predict());
     on("compare", () => this.compare());
     on("duo-close", () => this.closeFuture());
     this.task.addEventListener("change", () => this.changeTask());
@@ -86,7 +86,7 @@ class Ask {
       step_on: () => this.clip.step(1),
       second_back: () => skip(-1),
       second_on: () => skip(1),
-      imagine: () => this.predict(),
+      rollout: () => this.predict(),
       compare: () => this.compare(),
       before: () => this.beside(-1),
       after: () => this.beside(1),
@@ -140,7 +140,7 @@ class Ask {
     if (others.some((/** @type {any} */ one) => one.path === before)) this.other.value = before;
     this.other.disabled = !others.length;
     byId("compare", HTMLButtonElement).disabled = !others.length;
-    byId("imagine", HTMLButtonElement).disabled = !this.policy.value;
+    byId("rollout", HTMLButtonElement).disabled = !this.policy.value;
   }
 
   /** @param {boolean} [first] whether the address says what is shown */

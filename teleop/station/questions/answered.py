@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.question_kind import AnswerValue, agreement, described
+from robo_rlhf.feedback.question_kind import AnswerValue, agreement
+from robo_rlhf.feedback.reasons.given import described_with_reasons
 from robo_rlhf.feedback.records import COUNTED
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import answers, leases, questions, segments
@@ -83,7 +84,7 @@ def my_answers(store: Store, person: str, limit: int) -> list[dict[str, Any]]:
     for row in rows:
         if row["question_id"] not in seen and row["value"] is not None and row["kind"] in KINDS:
             value = json.loads(row["value"])
-            words = {"words": described(KINDS[row["kind"]], value), "note": value.get("note", "")}
+            words = {"words": described_with_reasons(KINDS[row["kind"]], value), "note": value.get("note", "")}
             fields = {name: row[name] for name in ("question_id", "kind", "task", "answered", "lease")}
             found.append({**fields, **words, "prompt": _prompt(row), "clips": shown.get(row["question_id"], [])})
         seen.add(row["question_id"])
@@ -96,7 +97,7 @@ def _question(name: str, rows: list[Any], clips: list[str]) -> AnsweredQuestion:
     for row in rows:
         if row["value"] is not None and kind is not None:
             value = json.loads(row["value"])
-            given.append(AnswerInWords(row["annotator"], value, described(kind, value), row["answered"]))
+            given.append(AnswerInWords(row["annotator"], value, described_with_reasons(kind, value), row["answered"]))
     pairs = [agreement(kind, a.value, b.value) for a, b in combinations(given, 2)] if kind is not None else []
     known = [share for share in pairs if share is not None]
     return AnsweredQuestion(

@@ -6,6 +6,7 @@ from teleop.input.player_keys import player_keys
 KEYS: tuple[Binding, ...] = (
     Binding("undo", "Undo: back to the question before", "answer", ("KeyZ", "Backspace"), act="undo"),
     Binding("note", "Note", "answer", ("KeyN",), act="note"),
+    Binding("moment", "The moment that the reason means", "answer", ("KeyM",), act="moment"),
     Binding("done", "Done", "answer", ("Enter", "NumpadEnter"), act="done"),
     Binding("tie", "Tie with the one before", "answer", ("KeyT",), act="tie"),
     Binding("show", "Show how", "answer", ("KeyH",), act="show"),
@@ -22,6 +23,8 @@ KEYS: tuple[Binding, ...] = (
         "camera",
         "drawer",
     ),
+    Binding("pace", "Clips in step by time, by share, or each by itself", "clips", ("KeyY",), act="pace"),
+    Binding("other", "Move the other clip, where each goes by itself", "clips", ("KeyX",), act="other"),
     Binding("guidelines", "Guidelines", "page", ("KeyG",), act="guidelines"),
     Binding("help", "All keys", "page", ("Slash", "F1"), act="help"),
 )

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from robo_rlhf.core import guests
 from robo_rlhf.core.checks import is_well_formed
@@ -21,10 +22,11 @@ from robo_rlhf.feedback.assignment.assign import AssignedQuestion, QuestionFilte
 from robo_rlhf.feedback.assignment.quarantine import Clip
 from robo_rlhf.feedback.axes import axes_of
 from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.reasons.listed import Reason, keyed
 from robo_rlhf.feedback.records import Question, clip_id
 from robo_rlhf.feedback.store import Store, SubmissionResult
 from teleop.station.media.file_responses import Content
-from teleop.station.media.films import EpisodeFilm, NoPictureError
+from teleop.station.media.films import EpisodeFilm, FilmVideo, NoPictureError
 from teleop.station.media.media import CameraView, Media
 from teleop.station.operate import launch_options
 
@@ -69,7 +71,8 @@ class ReviewQuestions:
                 raise
             shown = await self.check_clip(handed.question)
             if shown is not None:
-                return drawn(handed, shown, places=self.places)
+                listed = self.store.tasks.reasons_lately(handed.question.task)
+                return drawn(handed, shown, listed, places=self.places)
         raise BusyError("The review", "many clips in a row could not be shown; they were put aside")
 
     async def check_clip(self, question: Question) -> list[ShownFilm] | None:
@@ -178,7 +181,9 @@ def check_code(question: Question) -> None:
         guests.check(module, "task", question.task)
 
 
-def drawn(handed: AssignedQuestion, shown: Sequence[ShownFilm], *, places: bool) -> dict[str, Any]:
+def drawn(
+    handed: AssignedQuestion, shown: Sequence[ShownFilm], listed: Sequence[Reason], *, places: bool
+) -> dict[str, Any]:
     """Return a question as the page draws it; `places`: and where its clips are from."""
     question, kind = handed.question, KINDS[handed.question.kind]
     return {
@@ -193,6 +198,7 @@ def drawn(handed: AssignedQuestion, shown: Sequence[ShownFilm], *, places: bool)
         "practice": handed.purpose == "practice",
         "seconds": handed.seconds,
         "controls": controls(question.kind, handed.order),
+        "reasons": [{**reason.as_json(), "key": key} for key, reason in keyed(listed)],
         "clips": [
             clip_on_screen(question, place, name, label, shown[place], places)
             for place, name, label in zip(handed.order, handed.shown, sorted(handed.shown), strict=True)
@@ -232,9 +238,22 @@ def clip_on_screen(
         "poses": f"/review/poses/{key}?v={shown.version}" if shown.film.from_states else "",
         "fps": shown.film.fps,
         "frames": clip.length + 1,
+        "cameras": [_recorded(key, clip, video, shown) for video in shown.film.videos],
         "start": clip.start if places else 0,
         "source": question.dataset if places else "",
         "episode": clip.episode_id if places else "",
+    }
+
+
+def _recorded(key: str, clip: Segment, video: FilmVideo, shown: ShownFilm) -> dict[str, Any]:
+    """Return what one camera recorded of a clip: the file, where in it the clip begins, and how much of it is there."""
+    begins = clip.start / shown.film.fps  # [s] into the episode
+    there = (video.frames / video.fps - begins) * shown.film.fps
+    return {
+        "name": video.camera,
+        "address": f"/review/video/{key}?camera={quote(video.camera, safe='')}&v={shown.version}",
+        "start": video.start + begins,
+        "frames": max(min(clip.length + 1, round(there)), 1),
     }
 
 
@@ -251,6 +270,15 @@ def answer_view(written: SubmissionResult, known: Mapping[str, Any] | None) -> d
         "counts": written.standing not in ("surplus", "withdrawn"),
         "feedback": known,
     }
+
+
+async def recording_of(reviewing: ReviewQuestions, clip: Clip, camera: str) -> Content:
+    """Return the video that a camera recorded of a clip; raises NoPictureError where there is none."""
+    path = reviewing.path(clip.dataset, clip.segment.episode_id)
+    try:
+        return await reviewing.media.recording(path, camera)
+    except FileNotFoundError:
+        raise NoPictureError("gone", "Its episode is not here any more.") from None
 
 
 async def content_of(reviewing: ReviewQuestions, clip: Clip, view: CameraView | None) -> Content:

@@ -13,6 +13,8 @@ import { drawControls } from "./controls.js";
 import { Learned } from "./learned.js";
 import { earlier, keep } from "./memory.js";
 import { Note } from "./note.js";
+import { Paces } from "./paces.js";
+import { Reasons } from "./reasons.js";
 import { Outbox, newKey } from "../shared/outbox.js";
 import { giveBack, nextQuestion, reportBroken } from "../shared/questions.js";
 import { Stage } from "./stage.js";
@@ -50,14 +52,16 @@ export class Review {
     this.count = 0;
     this.practised = ""; // key of the practice answer whose reply is waited for
     this.place = byId("stages", HTMLDivElement);
-    this.workspace = byId("desk", HTMLElement);
+    this.workspace = byId("workspace", HTMLElement);
     this.words = new Words(this);
     this.presence = new Presence(this);
     this.under = byId("controls", HTMLDivElement);
     this.note = new Note();
     this.learned = new Learned(byId("learned", HTMLParagraphElement), this.chosen);
-    this.clock = new Clock(() => this.transport?.draw(this.panel?.marks || []));
+    this.clock = new Clock(() => this.transport?.draw(this.marks));
     this.transport = new Transport(this.clock, (camera) => this.lookFrom(camera));
+    this.paces = new Paces(this.clock);
+    this.reasons = new Reasons(this.clock, () => this.transport?.draw(this.marks));
     this.outbox = new Outbox(this.page.person, {
       sent: (letter, reply) => this.sent(letter, reply),
       refused: (letter, why) => this.refused(letter, why),
@@ -129,7 +133,7 @@ export class Review {
     else this.stages.push(stage);
     this.place.append(stage.node);
     stage.onready = () => stage === this.shown && this.begin();
-    stage.load(Transport.cameraOf(stage.question.task));
+    stage.load(Transport.cameraOf(stage.question.task, stage.cameras));
     if (this.stages[0] !== this.shown) this.show();
   }
 
@@ -152,6 +156,7 @@ export class Review {
     this.workspace.style.setProperty("--rows", String(question.axes.length || 1));
     this.workspace.style.setProperty("--rows-wide", String(question.axes.length > 2 ? Math.ceil(question.axes.length / 2) : question.axes.length || 1));
     this.clock.playing = false;
+    this.paces.stop();
     if (stage.ready) this.begin();
     else this.clock.take([]);
     this.since = performance.now();
@@ -161,16 +166,18 @@ export class Review {
     about.textContent = [question.task.replaceAll("_", " "), question.about].filter(Boolean).join(" · ");
     byId("guidelines", HTMLAnchorElement).href = `/guidelines?task=${encodeURIComponent(question.task)}`;
     byId("practice", HTMLSpanElement).hidden = !question.practice;
+    byId("drawer", HTMLButtonElement).hidden = !measured().possible || stage.cameras.length > 0;
     this.note.clear();
+    this.reasons.show(question);
     const { mayDrive } = this.page;
     const answer = (/** @type {Record<string, any>} */ value) => this.answer(value);
-    const changed = () => this.transport.draw(this.panel?.marks || []);
+    const changed = () => this.transport.draw(this.marks);
     this.panel = null;
     this.panel = drawControls(question, { stage, clock: this.clock, answer, mayDrive, showHow: () => this.showHow(), changed });
     this.under.replaceChildren(this.panel.node);
     this.words.showGiven(question);
     byId("show-how", HTMLButtonElement).hidden = !mayDrive || question.layout === "show";
-    stage.load(this.transport.of(question.task));
+    stage.load(this.transport.of(question.task, stage.cameras));
     this.bind();
     showGuidelines(this.page.person, question.task).then((shown) => shown && (this.since = performance.now()));
   }
@@ -178,9 +185,14 @@ export class Review {
   /** The clips are here: play them. */
   begin() {
     if (!this.shown) return;
-    this.clock.take(this.shown.parts);
+    this.paces.take(this.shown);
     this.clock.play();
     this.since = performance.now();
+  }
+
+  /** What is marked on the timeline. */
+  get marks() {
+    return [...(this.panel?.marks || []), ...this.reasons.marks];
   }
 
   /** Have this browser draw, or the server. */
@@ -195,19 +207,23 @@ export class Review {
     this.keys?.stop();
     if (!this.panel || !this.shown) return;
     const own = new Set(this.panel.keys.flatMap((row) => row.keys));
+    const reasons = this.reasons.keys.filter(({ keys }) => !keys.some((key) => own.has(key)));
     const rest = this.page.keys.filter((/** @type {any} */ row) => !row.keys.every((/** @type {string} */ key) => own.has(key)));
     const once = (/** @type {() => void} */ run) => (/** @type {boolean} */ pressed) => void (pressed && run());
     /** @type {Record<string, (pressed: boolean) => void>} */
     const handlers = {
       ...this.transport.handlers,
       ...this.panel.handlers,
+      ...this.reasons.handlers,
       undo: once(() => this.undo()),
       note: once(() => this.note.open()),
       drawer: once(() => this.swapDrawer()),
+      pace: once(() => this.paces.next()),
+      other: once(() => this.paces.choose()),
       guidelines: once(() => byId("guidelines", HTMLAnchorElement).click()),
     };
     if (this.page.mayDrive) handlers.show = once(() => this.showHow());
-    this.keys = bindKeys([...this.panel.keys, ...rest], handlers, { scope: `review:${this.shown.question.kind}` });
+    this.keys = bindKeys([...this.panel.keys, ...reasons, ...rest], handlers, { scope: `review:${this.shown.question.kind}` });
     printKeys(this.keys.table);
   }
 
@@ -221,8 +237,10 @@ export class Review {
     if (!stage.ready) return tell("The clips are not here yet; watch them first.", "plain");
     const { question } = stage;
     const note = this.note.text;
+    const reasons = this.reasons.given;
     const key = newKey();
-    const body = { question: question.question, lease: question.lease, value: note ? { ...value, note } : value, key, seconds: this.seconds() };
+    const whole = { ...value, ...(note ? { note } : {}), ...(reasons.length ? { reasons } : {}) };
+    const body = { question: question.question, lease: question.lease, value: whole, key, seconds: this.seconds() };
     this.outbox.put("/api/review/answer", body);
     this.answered = [...this.answered, { ...question, given: body.value }].slice(-BACK);
     keep(this.remembered, this.answered);
@@ -284,7 +302,7 @@ export class Review {
       if (!found) return;
       clip = found;
     }
-    const frame = clip.start + Math.min(this.clock.frame, clip.frames - 1);
+    const frame = clip.start + this.paces.frameOf(clips.indexOf(clip));
     const query = new URLSearchParams({ source: clip.source, episode: clip.episode, frame: String(frame), mode: "takeover", task: this.shown.question.task, start: "1" });
     window.open(`/operate?${query}`, "_blank", "noopener");
   }

@@ -19,7 +19,7 @@ from teleop.station.media.films import NoPictureError
 from teleop.station.media.media import CameraView
 from teleop.station.review.keys import KEYS
 from teleop.station.review.offline_answers import Key, OfflineChange
-from teleop.station.review.questions import ReviewQuestions, answer_view, content_of, practice_feedback
+from teleop.station.review.questions import ReviewQuestions, answer_view, content_of, practice_feedback, recording_of
 from teleop.station.web.auth import Me, may_note, station_of, who
 from teleop.station.web.bodies import body_of
 from teleop.station.web.pages import Page
@@ -28,6 +28,7 @@ from teleop.station.web.templates import render
 Name = Annotated[str, Field(max_length=200)]
 Lease = Annotated[int, Field(ge=0, lt=2**63)]
 Instant = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 2, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))]
+MOST_BYTES = 2 * 2**20  # of one answer to a player that asks for a part of a video
 router = APIRouter()
 
 
@@ -230,6 +231,17 @@ async def clip(
 async def poses(request: Request, name: str, v: str = "") -> Response:
     """Send the poses of a clip that people are asked about, for pages that draw it themselves."""
     return await _sent(request, name, None, immutable=bool(v))
+
+
+@router.api_route("/review/video/{name}", methods=["GET", "HEAD"])
+async def video(request: Request, name: str, camera: Annotated[str, Query(max_length=200)], v: str = "") -> Response:
+    """Send what a camera recorded of a clip, or the part of the file that a player asks for."""
+    found = await asyncio.to_thread(station_of(request).store.clips.get, name)
+    try:
+        content = await recording_of(_reviewing(request), found, camera)
+    except NoPictureError as error:
+        return JSONResponse({"error": str(error), "code": error.code}, 410)
+    return respond(request, content, immutable=bool(v), most=MOST_BYTES)
 
 
 async def _sent(request: Request, name: str, view: CameraView | None, *, immutable: bool) -> Response:

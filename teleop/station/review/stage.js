@@ -8,17 +8,19 @@ import { NoPosesError, fetchPoses } from "../shared/scene/poses.js";
 import { CannotDrawError, loadScene } from "../shared/scene/scene.js";
 import { union } from "../shared/scene/views.js";
 import { tell } from "../shared/toast.js";
+import { ALL, MissingVideo, RecordedScreen } from "./recorded.js";
 
 const TRY_AGAIN = 2000; // [ms]
 const WIDTHS = [320, 480, 640]; // [pixels]
 
 /**
  * @typedef {{name: string, label: string, id: string, address: string, poses: string, fps: number, frames: number, start: number,
- *   source: string, episode: string}} ClipOf
+ *   source: string, episode: string, cameras: import("./recorded.js").Recorded[]}} ClipOf  cameras: that recorded it, if any did
  * @typedef {{label: string, key: string, value: Record<string, any>, part: boolean,
  *   span: [number, number] | null}} Control
  * @typedef {{lease: number, question: string, kind: string, prompt: string, layout: string, task: string, about: string,
  *   axes: string[], practice: boolean, seconds: number, controls: Control[], clips: ClipOf[],
+ *   reasons: {name: string, axis: string, direction: string, key: string}[],
  *   given?: Record<string, any>}} Question  given: the answer that was taken back
  */
 
@@ -44,9 +46,9 @@ class Screen {
     this.address = "";
   }
 
-  /** What the clock holds. */
-  get video() {
-    return this.drawn || this.element;
+  /** What the clock holds. @returns {import("../shared/player/clock.js").Part[]} */
+  get parts() {
+    return [{ video: this.drawn || this.element, frames: this.clip.frames, fps: this.clip.fps }];
   }
 
   /**
@@ -126,6 +128,14 @@ class Screen {
     if (this.address) URL.revokeObjectURL(this.address);
     this.address = "";
   }
+
+  close() {
+    this.leave();
+    this.element.onerror = null;
+    this.element.removeAttribute("src");
+    this.element.load();
+    this.free();
+  }
 }
 
 /** A clip that did not come. */
@@ -149,7 +159,8 @@ export class Stage {
   constructor(question, broken) {
     this.question = question;
     this.broken = broken;
-    this.screens = question.clips.map((clip) => new Screen(clip, () => this.again()));
+    const again = () => this.again();
+    this.screens = question.clips.map((clip) => (clip.cameras.length ? new RecordedScreen(clip, again) : new Screen(clip, again)));
     if (this.screens.length > 1) for (const screen of this.screens) screen.frame.append(screen.letter);
     this.node = element("div", { class: `clips clips-${this.screens.length}`, "data-question": question.question });
     this.node.append(...this.screens.map((screen) => screen.figure));
@@ -161,8 +172,16 @@ export class Stage {
     this.onready = () => {};
   }
 
-  get parts() {
-    return this.screens.map(({ video, clip }) => ({ video, frames: clip.frames, fps: clip.fps }));
+  /** The cameras that recorded the clips, and all of them at once; empty where clips are drawn. @returns {string[]} */
+  get cameras() {
+    const names = [...new Set(this.question.clips.flatMap(({ cameras }) => cameras.map(({ name }) => name)))];
+    return names.length > 1 ? [ALL, ...names] : names;
+  }
+
+  /** Whether there are several clips that are not all as long. */
+  get uneven() {
+    const lengths = this.question.clips.map(({ frames, fps }) => frames / fps);
+    return Math.max(...lengths) - Math.min(...lengths) > 0.5 / Math.max(...this.question.clips.map(({ fps }) => fps));
   }
 
   /** Return the width at which clips are drawn: as wide as they will be shown, or a little less. */
@@ -185,7 +204,7 @@ export class Stage {
     const width = Stage.widthFor(this.screens.length);
     while (!stop.signal.aborted) {
       try {
-        await Promise.all(this.screens.map((screen) => screen.load(camera, width, stop.signal)));
+        await Promise.all(this.screens.map((screen) => this.loadOne(screen, camera, width, stop.signal)));
         if (stop.signal.aborted) return;
         this.frameAlike();
         this.ready = true;
@@ -197,6 +216,20 @@ export class Stage {
         for (const screen of this.screens) screen.note.textContent = "The station cannot be reached. The clip comes when it is back.";
         await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN));
       }
+    }
+  }
+
+  /**
+   * @param {Screen | RecordedScreen} screen
+   * @param {string} camera
+   * @param {number} width
+   * @param {AbortSignal} signal
+   */
+  async loadOne(screen, camera, width, signal) {
+    try {
+      await screen.load(camera, width, signal);
+    } catch (error) {
+      throw error instanceof MissingVideo ? new Unshown(error.status, screen.clip) : error;
     }
   }
 
@@ -218,13 +251,7 @@ export class Stage {
 
   close() {
     this.stop.abort();
-    for (const screen of this.screens) {
-      screen.leave();
-      screen.element.onerror = null;
-      screen.element.removeAttribute("src");
-      screen.element.load();
-      screen.free();
-    }
+    for (const screen of this.screens) screen.close();
     this.node.remove();
   }
 }

@@ -127,7 +127,7 @@ export class Words {
     place.textContent = question.given ? `Back at this question. You had answered: ${inWords(question, question.given)}.` : "";
     const note = question.given?.note;
     if (note) this.review.note.restore(note);
-    for (const made of document.querySelectorAll(".desk .button.answer")) {
+    for (const made of document.querySelectorAll(".workspace .button.answer")) {
       const same = made instanceof HTMLElement && question.given?.choice !== undefined && JSON.parse(made.dataset.value || "{}").choice === question.given.choice;
       made.classList.toggle("given", Boolean(same && made.closest(".clips.now, #controls")));
     }

@@ -35,6 +35,8 @@ const GROUPS = {
   clips: "Clips",
   page: "This page",
 };
+const OLD_NAMES = new Map([["imagine", "rollout"]]); // of bindings, in custom keys that an earlier version stored
+
 /**
  * Bind the keys of a table.
  * @param {Binding[]} table
@@ -166,7 +168,7 @@ function remembered(scope) {
     const good = Object.entries(found).filter(
       ([, keys]) => Array.isArray(keys) && keys.every((key) => typeof key === "string"),
     );
-    return Object.fromEntries(good);
+    return Object.fromEntries(good.map(([name, keys]) => [OLD_NAMES.get(name) || name, keys]));
   } catch {
     return {}; // nothing can be remembered here, or something else wrote there
   }

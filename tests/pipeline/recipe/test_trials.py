@@ -61,7 +61,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
     """Let the trials be short, on a machine whose speed is always the same."""
     for module in (trials, self_imitation, exploration_noise):
         patch.setattr(module, "EPISODES", 8)
-    patch.setattr(deciding, "measure", lambda context, shown: Speed(0.0001, 0.01, 0.5, 60))
+    patch.setattr(deciding, "measure", lambda config, env, shown: Speed(0.0001, 0.01, 0.5, 60))
     patch.setattr(trials, "FINE", {"symlog": 0.02, "width": 16})
     patch.setattr(deciding, "plan", lambda *given: replace(made := PLAN(*given), settings={**made.settings, **SIZES}))
 
@@ -119,6 +119,6 @@ def test_a_killed_run_goes_on_with_the_speed_that_it_measured(
         shutil.rmtree(run / stage)
     (run / "result.json").unlink()
     shrink(monkeypatch)
-    monkeypatch.setattr(deciding, "measure", lambda context, shown: Speed(9.0, 9.0, 9.0, 60))
+    monkeypatch.setattr(deciding, "measure", lambda config, env, shown: Speed(9.0, 9.0, 9.0, 60))
     run_loop(config(), run, home)
     assert traces(run) == first

@@ -95,5 +95,5 @@ def test_the_rollouts_that_chose_a_pace_judge_too(reach_home: Path, tmp_path: Pa
 
 
 def test_a_negative_number_of_turns_is_refused() -> None:
-    with pytest.raises(InvalidValueError, match=r"self_imitation_rounds: expected at least 0, got -1"):
+    with pytest.raises(InvalidValueError, match=r"self_imitation_rounds: expected 0 or more, got -1"):
         short_config(self_imitation_rounds=-1)

@@ -122,7 +122,7 @@ def test_without_conditions_nothing_changes_and_recordings_say_which_there_were(
 def test_what_makes_no_sense_is_refused() -> None:
     for asked, sentence in (
         ({"drop_frames": 1.0}, "a share from 0 to less than 1"),
-        ({"delay_actions": -1}, "0 steps or more"),
+        ({"delay_actions": -1}, "0 or more"),
         ({"speed_limit": 1.5}, "a number from 0 to 1"),
         ({"sensor_noise": float("nan")}, "0 or more"),
     ):

@@ -233,6 +233,7 @@ export class Clock {
     this.time += passed * this.rate;
     if (this.time >= this.duration) return this.end();
     const going = this.parts.filter((part) => !this.over(part) && !part.video.ended);
+    for (const part of this.parts) if (this.over(part) && !part.video.paused) part.video.pause(); // its file may go on
     if (!going.length) return;
     if (going.some(({ video }) => video.paused || video.readyState < 2)) return this.seek();
     const errors = going.map(({ video }) => video.currentTime - this.time);

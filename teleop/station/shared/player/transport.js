@@ -20,7 +20,7 @@ export function byId(id, kind) {
 }
 
 /** @param {string} name */
-function remembered(name) {
+export function remembered(name) {
   try {
     return localStorage.getItem(`review:${name}`) || "";
   } catch {
@@ -32,7 +32,7 @@ function remembered(name) {
  * @param {string} name
  * @param {string} value
  */
-function remember(name, value) {
+export function remember(name, value) {
   try {
     localStorage.setItem(`review:${name}`, value);
   } catch {
@@ -94,12 +94,17 @@ export class Transport {
   }
 
   /**
-   * Offer the cameras of a task; return the one to look from.
+   * Offer the cameras of a task, or those that recorded its clips; return the one to look from.
    * @param {string} task
+   * @param {string[]} [recorded]
    * @returns {string}
    */
-  of(task) {
-    if (task !== this.task) {
+  of(task, recorded = []) {
+    if (recorded.length) {
+      this.task = task;
+      this.camera.replaceChildren(...recorded.map((name) => new Option(name === "*" ? "all" : name.replaceAll("_", " "), name)));
+      this.camera.value = Transport.cameraOf(task, recorded);
+    } else if (task !== this.task) {
       this.task = task;
       this.offer([remembered(`camera:${task}`) || "front"]);
       camerasOf(task).then((cameras) => task === this.task && this.offer(cameras));
@@ -107,9 +112,11 @@ export class Transport {
     return this.camera.value || "front";
   }
 
-  /** @param {string} task */
-  static cameraOf(task) {
-    return remembered(`camera:${task}`) || "front";
+  /** @param {string} task @param {string[]} [recorded] cameras that recorded its clips */
+  static cameraOf(task, recorded = []) {
+    const chosen = remembered(`camera:${task}`);
+    if (recorded.length) return recorded.includes(chosen) ? chosen : recorded[0];
+    return chosen || "front";
   }
 
   /** @param {string[]} cameras */
@@ -158,7 +165,7 @@ export class Transport {
   draw(marks) {
     const { clock } = this;
     const text = `${(clock.frame / clock.fps).toFixed(1)} s`;
-    const drawn = `${text} ${clock.frames} ${clock.frame} ${clock.playing} ${marks.length}`;
+    const drawn = `${text} ${clock.duration} ${clock.frames} ${clock.frame} ${clock.playing} ${marks.length}`;
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     this.scrub.max = String(clock.frames - 1);

@@ -46,6 +46,14 @@ ROUTES: dict[str, Row] = {
     "GET /guidelines": Row("annotator", "2"),
     "POST /api/guidelines": Row("operator", "4"),
     "POST /api/guidelines/axes": Row("operator", "4"),
+    "POST /api/library/compare": Row("operator", "4"),
+    "GET /exports": Row("operator", "2"),
+    "GET /exports/download/{name}": Row("operator", "4"),
+    "GET /api/exports": Row("operator", "2"),
+    "POST /api/exports": Row("operator", "4"),
+    "POST /api/exports/delete": Row("operator", "4"),
+    "POST /api/guidelines/reasons": Row("operator", "4"),
+    "GET /api/guidelines/suggestions": Row("operator", "4"),
     # Accounts
     "GET /accounts": Row("administrator", "2"),
     "GET /accounts/people/{name}": Row("administrator", "4"),
@@ -82,6 +90,7 @@ ROUTES: dict[str, Row] = {
     "GET /review": Row("annotator", "2"),
     "GET /review/clip/{name}": Row("annotator", "4"),
     "GET /review/poses/{name}": Row("annotator", "4"),
+    "GET /review/video/{name}": Row("annotator", "4"),
     "POST /api/review/next": Row("annotator", "2"),
     "POST /api/review/answer": Row("annotator", "4"),
     "POST /api/review/undo": Row("annotator", "4"),
@@ -228,6 +237,7 @@ ROUTES: dict[str, Row] = {
     "GET /media/scene": Row("annotator", "4"),
     "GET /media/assets": Row("annotator", "4"),
     "PUT /api/v1/tasks/{task}/axes": Row("operator", "4"),
+    "PUT /api/v1/tasks/{task}/reasons": Row("operator", "4"),
 }
 
 
