@@ -196,7 +196,7 @@ def with_videos(reader: Reader) -> None:
 
 
 def with_axes(reader: Reader) -> None:
-    """Recordings with observations and actions, by two policies from the same starts, in place of the videos; answers."""
+    """Recordings with observations and actions, by two policies from the same starts; answers."""
     shutil.rmtree(reader.home / "cups")
     for policy in ("random", "zero"):
         reader.run(f"robo-rlhf rollout --env reach --policy {policy} --seed 700 --dataset {policy}")

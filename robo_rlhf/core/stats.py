@@ -127,6 +127,25 @@ def bootstrap_mean(values: Array, confidence: float = 0.95) -> Interval:
     return _percentiles(float(values.mean()), values[index].mean(axis=1), confidence)
 
 
+def mean_over_seeds(scores: Sequence[Array], confidence: float = 0.95) -> Interval:
+    """Return the mean over trainings of a score, with a bootstrap interval over seeds and the episodes of each.
+
+    Seeds are drawn first, then episodes of each (a two-level bootstrap): the spread between seeds counts, not only the
+    number of episodes. With two or three seeds such an interval is too narrow; with one it is that of its episodes.
+
+    Args:
+        scores: one array (M,) a seed: the score of each evaluation episode; an empty list gives NaN.
+        confidence: of the interval.
+    """
+    if not scores:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    rng = np.random.default_rng(0)
+    means = np.stack([seed[rng.integers(len(seed), size=(RESAMPLES, len(seed)))].mean(axis=1) for seed in scores])
+    drawn = rng.integers(len(scores), size=(RESAMPLES, len(scores)))
+    resampled = means[drawn, np.arange(RESAMPLES)[:, None]].mean(axis=1)
+    return _percentiles(float(np.mean([seed.mean() for seed in scores])), resampled, confidence)
+
+
 def iqm(scores: Sequence[Array], confidence: float = 0.95) -> Interval:
     """Return the interquartile mean over tasks and seeds, with a bootstrap interval stratified by task.
 
