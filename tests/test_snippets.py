@@ -93,7 +93,8 @@ class Reader:
 
     def run(self, line: str) -> str:
         """Run a command line of the page and return its output."""
-        words = smaller(line, self.record)
+        words = smaller(line.replace("clone.updates=4000", "clone.updates=4"), self.record)
+        words = [f"{self.folder}{word[1:]}" if word.startswith("~/") else word for word in words]
         at = words.index("robo-rlhf")
         variables = dict(word.split("=", 1) for word in words[:at])
         waits = " ".join(words[at + 1 :]).startswith(WAIT)
@@ -170,11 +171,20 @@ def reader(python: Path, tmp_path: Path) -> Reader:
 Before = Callable[[Reader], None]
 
 
+PRESS = """
+import numpy as np
+def press(obs):
+    return np.clip([4 * (obs[2] - obs[0]) - obs[1]], -1, 1)
+"""
+
+
 def with_task(reader: Reader) -> None:
-    """The file that the page shows; without a scripted operator another policy records."""
+    """The file that the page shows, and demonstrations: it has no scripted operator."""
     shutil.copy(ROOT / "tests" / "guests" / "my_tasks.py", reader.folder)
     shutil.copy(ROOT / "tests" / "guests" / "my_devices.py", reader.folder)
     reader.record = {"--device": "my_devices:Swing"}
+    (reader.folder / "press.py").write_text(PRESS)
+    reader.run("robo-rlhf rollout --env my_tasks:PressButton --policy press:press --only-successes --dataset pressed")
 
 
 def with_pusht(reader: Reader) -> None:
