@@ -39,9 +39,6 @@ PARSED = (  # need sets of other programs, or a bucket and minutes: `tests/cli/t
     "guides/your-data.md",
     "guides/scaling.md",
 )
-    "guides/judging-videos.md",
-    "guides/your-data.md",
-)  # need sets of other programs: `tests/cli/test_examples.py`
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PATIENCE = 600.0  # [s] for one command on a busy machine
 WAITING = 4.0  # [s] that a server runs after its first line before it is interrupted
