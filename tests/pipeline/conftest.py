@@ -19,7 +19,7 @@ def short_success() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _short_success() -> Iterator[None]:
     with short_success():
         yield
@@ -30,7 +30,7 @@ def finished(reach_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The folder of a finished short job with its report; not to be written into."""
 
     def make(folder: Path) -> None:
-        with short_success():  # what has the scope of the session comes before what has that of a package
+        with short_success():  # what has the scope of the session comes before what has that of a module
             do(short_config(labels=40), fresh_home(reach_home, folder / "home"), report=True)
 
     return made_once(tmp_path_factory, "finished", make) / "home" / "runs" / "short"
