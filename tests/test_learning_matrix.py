@@ -59,10 +59,35 @@ def test_every_task_comes_before_the_next_seed() -> None:
     names = [cell.name for cell in matrix.cells(["answers"])]
     assert len(names) == len(set(names)) == 45
     assert {name.rsplit("/", 1)[1] for name in names[:9]} == {"0"}
+    assert {name.split("/")[0] for name in names[9:17]} == {"push", "navigate_room"}
+
+
+def test_every_cell_is_a_command_that_can_be_asked_for() -> None:
+    every = matrix.cells()
+    assert len({cell.name for cell in every}) == len(every) == 45 + 5 + 5 + 45
+    assert len({cell.recipe for cell in every if cell.seed == 0}) > len(matrix.ARMS)
+    (demo,) = [cell for cell in every if cell.name == "pick_place/demo/3"]
+    assert demo.command == "robo-rlhf run --task pick_place --demos 6 --labels 200 --minutes 6 --seed 3"
+
+
+def test_after_a_command_that_fails_comes_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def run(cell: Cell, home: Path) -> dict[str, Any]:
+        tried.append(cell.name)
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(matrix, "run_cell", run)
+    monkeypatch.setattr(matrix, "stored_rows", list)
+    monkeypatch.setenv("ROBO_RLHF_MATRIX_CELLS", "push/answers/[34]")
+    monkeypatch.setenv("ROBO_RLHF_BENCH_HOME", str(tmp_path))
+    with pytest.raises(AssertionError, match="push/answers/3"):
+        matrix.test_fill_the_matrix()
+    assert tried == ["push/answers/3", "push/answers/4"]
 
 
 def test_a_run_that_fails_adds_no_row_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(matrix.ARMS, "answers", ("--dataset", "nonsense"))
+    monkeypatch.setitem(matrix.ARMS, "answers", matrix.Arm(("reach",), words=("--dataset", "nonsense")))
     with pytest.raises(RuntimeError, match="nonsense"):
         matrix.run_cell(Cell("reach", "answers", 0), tmp_path)
     spent = json.loads(next(tmp_path.glob("*.spent.json")).read_text())

@@ -117,7 +117,8 @@ class RewardLearning(FromAnswers):
             did = read_implicit(store, self.task, but_of=self.questions_of, until=run.config["mark"])
             questions, answers = questions + did[0], answers + did[1]
         answers = without_repeats(questions, answers)
-        extra = extra._replace(checked=gold_of(store, task=self.task, until=run.config["mark"]))
+        checked = gold_of(store, task=self.task, until=run.config["mark"])
+        extra = extra._replace(checked=checked, teams=store.teams())
         with session.progress(f"reward for {self.task}", ("loss", "held_out_loss")) as progress:
             given = (questions + shown, answers + pressed)
             reward.train(self.config, run, *given, load, extra, progress=progress)

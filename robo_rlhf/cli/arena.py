@@ -27,6 +27,7 @@ from robo_rlhf.sim.names import check_world
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.arena.standings import Standings
+    from robo_rlhf.feedback.store import Store
 
 LISTED = ("arena", "task", "judge", "policies", "answered", "verdict")  # columns of the list of arenas
 
@@ -166,12 +167,15 @@ class ArenaShow:
 
     Example:
         robo-rlhf arena show --name by-people --weighted
+        robo-rlhf arena show --name by-people --by-group
     """
 
     name: ArenaName = ""
     """Name of the arena; all are listed where empty."""
     weighted: bool = False
     """Weight judges by their reliability, as estimated from the others."""
+    by_group: bool = False
+    """Rate the policies by each group that judges name on their account page, and by everybody else."""
     database: str = ""
     """A database URL or file for feedback; else $ROBO_RLHF_DATABASE, else feedback.db in the data home."""
     home: Path | None = None
@@ -193,6 +197,9 @@ class ArenaShow:
             return standings(arena, store, weighted=True) if self.weighted else newest
 
         with Store(feedback_database(home, self.database)) as store:
+            if self.by_group:
+                self.show_groups(store)
+                return 0
             if self.name:
                 show(compute(self.name), as_json=self.json)
                 return 0
@@ -204,6 +211,32 @@ class ArenaShow:
                     rows.append(dict.fromkeys(LISTED) | {"arena": name, "verdict": str(error)})
         print_rows(rows, as_json=self.json, empty="No arenas yet: `robo-rlhf arena --help`.")
         return 0
+
+    def show_groups(self, store: "Store") -> None:
+        """Print the ratings by the judges of each group, and a warning where one ranking does not serve a group."""
+        from robo_rlhf.feedback.arena.arena import Arena
+        from robo_rlhf.feedback.arena.groups import by_group
+
+        if not self.name or self.weighted:
+            given = "no --name" if not self.name else "--weighted"
+            raise InvalidValueError("--by-group", given, "--name of an arena, and no weights")
+        found = by_group(Arena(data_home(self.home).absolute(), self.name), store)
+        if self.json:
+            print(json.dumps([one.to_json() for one in found], indent=2, ensure_ascii=False))
+            return
+        rows = [
+            {"group": name, "judges": judges, **_rating_row(policy)}
+            for one in found
+            for name, judges, ratings in (
+                (one.group, one.judges, one.found),
+                (f"not {one.group}", None, one.rest),
+            )
+            for policy in ratings.to_json()["policies"]
+        ]
+        print_rows(rows, as_json=False, empty="No judge names a group: people do on their account page.")
+        for one in found:
+            if one.warning:
+                print(one.warning)
 
 
 def show(found: "Standings", *, as_json: bool) -> None:
@@ -240,6 +273,11 @@ def _policy_row(policy: Mapping[str, Any]) -> dict[str, object]:
         "checkpoint": policy.get("checkpoint"),
         "digest": policy.get("digest", "")[:12],
     }
+
+
+def _rating_row(policy: Mapping[str, Any]) -> dict[str, object]:
+    row = _policy_row(policy)
+    return {name: row[name] for name in ("policy", "rating", "95 %", "judged")}
 
 
 def _pair_row(pair: Mapping[str, Any]) -> dict[str, object]:

@@ -153,12 +153,13 @@ def env_rows(name: str) -> dict[str, object]:
     recipe = find(name)
     env = ExternalVecEnv(name, 1)
     env.close()
-    proof, blind = proof_of(recipe), why_not_rendered(name)
+    proof, blind = proof_of(recipe, again=True), why_not_rendered(name)
+    pictures = f"; left out, as pictures: {', '.join(env.left_out)}" if env.left_out else ""
     return {
         "environment": name,
         "runs with": listed(versions_of(recipe.spec)),
         "installed by": pip_line(recipe.spec) or "what its package says",
-        "observation": f"{env.obs_dim} columns",
+        "observation": f"{env.obs_dim} columns{pictures}",
         "action": f"{env.act_dim} columns",
         "episode": f"{env.horizon} steps of {env.control_dt:g} s",
         "state": f"{proof.state_size} numbers" if proof.state_size else "none: it is not MuJoCo",

@@ -84,6 +84,37 @@ def bootstrap_difference(old: Array, new: Array, confidence: float = 0.95) -> In
     return _percentiles(float(both[1].mean() - both[0].mean()), means[1] - means[0], confidence)
 
 
+def prediction_powered(predicted: Array, residual: Array, weight: Array, confidence: float = 0.95) -> Interval:
+    """Return a share that a model predicts in many cases, corrected by the few in which it is known.
+
+    The mean prediction and the mean residual, which needs no faith in the model (Angelopoulos et al. 2023,
+    "Prediction-powered inference"). As Agresti and Caffo (2000) add two cases to a share, two residuals are added, a
+    success that was not seen and one that was seen and is none: a few answers without an error prove no perfection.
+
+    Args:
+        predicted: chances (N,) in cases drawn by chance.
+        residual: what is known less what was predicted (M,), where that was not learned from; in [-1, 1].
+        weight: inverse chances (M,) with which these cases were chosen.
+        confidence: of the interval.
+
+    Raises:
+        ShapeError: not a weight for each residual.
+        InvalidValueError: no case.
+    """
+    if residual.shape != weight.shape or residual.ndim != 1:
+        raise ShapeError("weights of residuals", residual.shape, weight.shape)
+    if not len(predicted):
+        raise InvalidValueError("predictions of a share", "none", "at least one")
+    usual = weight.mean() if len(weight) else 1.0
+    values, shares = np.append(residual, (1.0, -1.0)), np.append(weight, (usual, usual))
+    shares = shares / shares.sum()
+    bias = float(shares @ values)
+    spread = float(shares**2 @ (values - bias) ** 2) + float(predicted.var()) / len(predicted)
+    value, half = float(predicted.mean()) + bias, NormalDist().inv_cdf(0.5 + confidence / 2) * spread**0.5
+    low, value, high = np.clip((value - half, value, value + half), 0.0, 1.0).tolist()
+    return Interval(value, low, high)
+
+
 def bootstrap_mean(values: Array, confidence: float = 0.95) -> Interval:
     """Return the mean of values (M,) with a percentile bootstrap interval; values that are NaN do not count.
 
@@ -94,6 +125,25 @@ def bootstrap_mean(values: Array, confidence: float = 0.95) -> Interval:
         return Interval(float("nan"), float("nan"), float("nan"))
     index = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
     return _percentiles(float(values.mean()), values[index].mean(axis=1), confidence)
+
+
+def mean_over_seeds(scores: Sequence[Array], confidence: float = 0.95) -> Interval:
+    """Return the mean over trainings of a score, with a bootstrap interval over seeds and the episodes of each.
+
+    Seeds are drawn first, then episodes of each (a two-level bootstrap): the spread between seeds counts, not only the
+    number of episodes. With two or three seeds such an interval is too narrow; with one it is that of its episodes.
+
+    Args:
+        scores: one array (M,) a seed: the score of each evaluation episode; an empty list gives NaN.
+        confidence: of the interval.
+    """
+    if not scores:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    rng = np.random.default_rng(0)
+    means = np.stack([seed[rng.integers(len(seed), size=(RESAMPLES, len(seed)))].mean(axis=1) for seed in scores])
+    drawn = rng.integers(len(scores), size=(RESAMPLES, len(scores)))
+    resampled = means[drawn, np.arange(RESAMPLES)[:, None]].mean(axis=1)
+    return _percentiles(float(np.mean([seed.mean() for seed in scores])), resampled, confidence)
 
 
 def iqm(scores: Sequence[Array], confidence: float = 0.95) -> Interval:

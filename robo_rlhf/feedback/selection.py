@@ -239,3 +239,31 @@ def _distinct(rows: Array) -> Array:
     _, first = np.unique(np.sort(rows, axis=1), axis=0, return_index=True)
     kept: Array = rows[np.sort(first)]
     return kept
+
+
+def sample_in_proportion(size: Array, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Choose `count` of n cases, each with a chance in proportion to its size.
+
+    Systematic sampling in random order (Madow 1949): exactly as many as were asked for, and none twice.
+
+    Args:
+        size: (n,), above 0.
+        count: how many; all of them where there are fewer.
+        rng: the source of chance.
+
+    Returns:
+        The places of those chosen (min(count, n),), rising, and the chance (n,) of each case to be among them.
+    """
+    count, sure = min(count, len(size)), np.zeros(len(size), np.bool_)
+    while True:  # what is so large that its chance would exceed one is certain
+        left = count - int(sure.sum())
+        chance = np.where(sure, 1.0, left * size / max(float(size[~sure].sum()), 1e-12))
+        more = (chance >= 1.0) & ~sure
+        if not more.any() or not left:
+            break
+        sure |= more
+    order = rng.permutation(np.flatnonzero(~sure))
+    ends = np.cumsum(chance[order])
+    places = np.searchsorted(ends[:-1], rng.uniform() + np.arange(left), side="right")  # the last ends at `left`
+    chosen = np.sort(np.concatenate([np.flatnonzero(sure), order[places]]))
+    return chosen, chance

@@ -297,7 +297,7 @@ class PipelineConfig(CheckedSettings):
 
     def approvals_of(self, number: int) -> int:
         """Return how many of the questions of round `number` ask whether an episode succeeded: most in the first."""
-        asked = share(round(self.approvals * self.labels), [1 / n**2 for n in range(1, self.rounds + 1)])[number - 1]
+        asked = share(round(self.approvals * self.labels), [n**-0.5 for n in range(1, self.rounds + 1)])[number - 1]
         return min(asked, self.labels_of(number) - 1)
 
     def iterations_of(self, number: int) -> int:

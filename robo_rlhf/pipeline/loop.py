@@ -10,7 +10,8 @@ from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.context import Answerer, Context, PipelinePolicy, open_context
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
-from robo_rlhf.pipeline.recipe.deciding import deciding
+from robo_rlhf.pipeline.recipe.deciding import deciding, measured
+from robo_rlhf.pipeline.recipe.speed import Speed
 from robo_rlhf.pipeline.recipe.trials import choose_clone, clone_in_ways
 from robo_rlhf.pipeline.steps.alarm import listen
 from robo_rlhf.pipeline.steps.chunk_execution import choose_execution_horizon
@@ -18,7 +19,7 @@ from robo_rlhf.pipeline.steps.cloning import clone_demonstrations, untrained
 from robo_rlhf.pipeline.steps.evaluation import evaluate_policy, stored_evaluation
 from robo_rlhf.pipeline.steps.exploration_noise import choose_exploration_noise
 from robo_rlhf.pipeline.steps.finetuning import base_policy, explore, fine_tunable, finetune
-from robo_rlhf.pipeline.steps.gate import gate
+from robo_rlhf.pipeline.steps.gate import gate, look_again
 from robo_rlhf.pipeline.steps.observers import Observer
 from robo_rlhf.pipeline.steps.questions import answer, ask, collect
 from robo_rlhf.pipeline.steps.reward import learn_reward
@@ -47,7 +48,7 @@ def run_loop(
     """
     if config.annotator == "human":
         check_task(config.task, "Let the simulated teacher answer: --annotator simulated.")
-    new = not path.exists()
+    new, speed = not path.exists(), None
     with held(path):
         if new:  # a wrong command leaves no folder behind
             if is_outside(config.task):
@@ -57,20 +58,22 @@ def run_loop(
             if config.annotator == "simulated" and config.teacher.reasons:
                 with Store(feedback_database(home)) as store:
                     known_reasons(store, config.task)
+            speed = measured(config, home)
         run = Run(path, config)
         if run.result() is not None:
             return stored_evaluation(path, "before"), stored_evaluation(path, "after")
         with open_context(config, run, home, observer, annotators) as context, keep_heartbeat(run):
-            return _work(context)
+            return _work(context, speed)
 
 
-def _work(context: Context) -> tuple[Evaluation, Evaluation]:
+def _work(context: Context, speed: Speed | None) -> tuple[Evaluation, Evaluation]:
     """Run the remaining stages; return the evaluations before and after."""
     context.run.event("session")
-    with deciding(context) as decided:
+    with deciding(context, speed) as decided:
         before, policy = _rounds(decided)
         after = evaluate_policy(decided, "after", policy.network)
-    context.run.finish({"before": before.summary(), "after": after.summary()})
+    stage = f"round-{policy.round}/finetune" if policy.round else policy.base
+    context.run.finish({"before": before.summary(), "after": after.summary(), "policy": stage})
     return before, after
 
 
@@ -82,6 +85,7 @@ def _rounds(context: Context) -> tuple[Evaluation, PipelinePolicy]:
     else:
         policy, before = (_imitate if context.config.demos else _begin_untrained)(context)
     older: PipelinePolicy | None = None  # of the round before
+    begun = policy
     for number in range(1, context.config.rounds + 1):
         collect(context, tried if number == 1 and tried else [policy], number)
         answer(context, ask(context, policy, number), number)
@@ -91,9 +95,12 @@ def _rounds(context: Context) -> tuple[Evaluation, PipelinePolicy]:
             context, policy, before = _start_from_best(context, policy)
         elif number == 1 and policy.success is not None and context.config.demos:
             policy = _choose_by_answers(context, policy)
+        policy = look_again(context, older, policy, number, "look")
+        begun = policy if number == 1 else begun
         older, policy = policy, gate(context, policy, finetune(context, policy, number), number)
     assert before is not None  # the first round made it
-    return before, policy
+    first = begun if number > 1 else None  # which the gate of the only round compared with
+    return before, look_again(context, first, policy, number, "begun")
 
 
 def _start_from_best(context: Context, policy: PipelinePolicy) -> tuple[Context, PipelinePolicy, Evaluation]:

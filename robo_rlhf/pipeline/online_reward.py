@@ -128,7 +128,7 @@ class Follower:
             return None
         began = time.perf_counter()
         questions, answers = self.read()
-        self.extra = self.extra._replace(checked=gold_of(self.store, task=self.task))
+        self.extra = self.extra._replace(checked=gold_of(self.store, task=self.task), teams=self.store.teams())
         self.mark = mark
         try:
             judged = self._prepare(questions, answers)
@@ -212,7 +212,7 @@ class Follower:
         self.report = report
         update = Update(self.number, human_answers(judged), time.perf_counter() - began, anew, report)
         self.run.log(update.number, update.metrics)
-        found = reward.describe(self.config.learn, report, judged, questions, answers, self.extra.checked)
+        found = reward.describe(self.config.learn, report, judged, questions, answers, self.extra)
         details = {"flips": {name: person["flip"] for name, person in found["people"].items()}}
         details |= {name: found[name] for name in PROGRESS_INTERVAL}
         self.run.event("updated", answers=update.answers, seconds=round(update.seconds, 3), anew=anew, **details)

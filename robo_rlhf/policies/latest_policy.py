@@ -58,13 +58,21 @@ def final_policy(run: Path) -> Path | None:
     """Return the newest policy of a run folder; None where it has none."""
     if (run / POLICY).is_file():
         return run / POLICY
-    rounds = sorted(run.glob("round-*/finetune"), key=lambda path: int(path.parent.name.partition("-")[2] or 0))
+    chosen = _json(run / "result.json").get("policy")  # of a finished run
+    if isinstance(chosen, str) and (run / chosen / POLICY).is_file():
+        return run / chosen / POLICY
+    rounds = sorted(run.glob("round-*"), key=lambda path: int(path.name.partition("-")[2] or 0))
     decided = _json(run / "recipe" / "result.json").get("settings", {})  # by the run itself
     gated = bool({**_json(run / "config.json"), **decided}.get("gate"))
-    for stage in reversed(rounds):
-        kept = not gated or _json(stage.parent / "gate" / "result.json").get("accepted")
+    given_up = 0  # policies that a later round went back from
+    for folder in reversed(rounds):
+        stage = folder / "finetune"
+        kept = not gated or _json(folder / "gate" / "result.json").get("accepted")
         if kept and (stage / "result.json").exists() and (stage / POLICY).is_file():
-            return stage / POLICY
+            if not given_up:
+                return stage / POLICY
+            given_up -= 1
+        given_up += _json(folder / "look" / "result.json").get("accepted") is False
     return run / "clone" / POLICY if (run / "clone" / POLICY).is_file() else None
 
 

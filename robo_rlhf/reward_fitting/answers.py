@@ -180,6 +180,11 @@ def success_examples(judged: AnswerData, demonstrations: Sequence[Episode] = ())
     return functools.reduce(SuccessExamples.joined, found)
 
 
+def fold_of(question: Question) -> int:
+    """Return a fixed number from 0 of a question, the same in every run, so that held-out answers stay held out."""
+    return int.from_bytes(hashlib.sha256(b"fold " + question.in_any_run.encode()).digest()[:4])
+
+
 def clips_of(questions: Sequence[Question], load: Load) -> list[tuple[Episode, Segment]]:
     """Return all clips of the questions, each once, without those that are gone or broken."""
     loader = ClipLoader(load)
@@ -292,7 +297,7 @@ def _row(question: Question, answer: Answer, one: AnswerTarget, names: Sequence[
     """Return one of the things that an answer says; raises as `ClipLoader.place`."""
     places = [loader.place(dataset, clip) for dataset, clip in _meant(one.target, question)]
     weighed = replace(one.target, weight=one.target.weight * answer.weight)
-    fold, person = _fold(question.in_any_run), names.index(answer.annotator)
+    fold, person = fold_of(question), names.index(answer.annotator)
     return _Row(places, weighed, fold, person, question.round, one.by_reason)
 
 
@@ -320,8 +325,3 @@ def _stack(values: Sequence[Array]) -> Array:
     """Stack the values of targets; those of single steps, whose last axes differ, are padded with 0."""
     longest = max(value.shape[-1] for value in values)
     return np.stack([np.pad(v, [(0, 0)] * (v.ndim - 1) + [(0, longest - v.shape[-1])]) for v in values])
-
-
-def _fold(question: str) -> int:
-    """Return a fixed number from 0 of a question, the same in every run, so that held-out answers stay held out."""
-    return int.from_bytes(hashlib.sha256(b"fold " + question.encode()).digest()[:4])

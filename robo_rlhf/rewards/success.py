@@ -62,10 +62,10 @@ class SuccessHead(nn.Module):
     mean: Tensor  # (F,) of the features
     std: Tensor  # (F,) of the features
 
-    def __init__(self, obs_dim: int) -> None:
-        """Start with the same small weight of every feature."""
+    def __init__(self, obs_dim: int, overrates: float = 0.0) -> None:
+        """Start with the same small weight of every feature; `overrates`: see `verdicts`."""
         super().__init__()
-        self.obs_dim = obs_dim
+        self.obs_dim, self.overrates = obs_dim, overrates
         count = obs_dim + DIFFERENCES
         self.register_buffer("basis", torch.eye(obs_dim, count))
         for name, value in (("end", 0.0), ("scale", 1.0), ("mean", 0.0), ("std", 1.0)):
@@ -99,6 +99,37 @@ class SuccessHead(nn.Module):
         if not torch.isfinite(found).all():
             raise NonFiniteError("A chance of success", "prediction of a success head", "Its input holds NaN.")
         return found.mean(0).numpy(), found.std(0, correction=0).numpy()
+
+    def sure(self, obs: Array) -> Array:
+        """Return the chance (...) less the deviation of the members, at least 0: what may be imitated, and rewarded.
+
+        Whatever is optimised finds where a head is wrong, and there its members differ.
+        """
+        mean, deviation = self.chance(obs)
+        found: Array = np.maximum(mean - deviation, 0.0)
+        return found
+
+    def verdicts(self, ends: Array) -> Array:
+        """Return the chance (M,) that people would call episodes successes by their last observations (M, d).
+
+        Less `overrates`, by how much answers about the newest policy's episodes show that these were overrated.
+        A mean of these is a share; one alone may lie outside of [0, 1].
+        """
+        found: Array = self.chance(ends)[0] - np.float32(self.overrates)
+        return found
+
+    @torch.inference_mode()
+    def held_out_chance(self, obs: Array, fold: Array) -> Array:
+        """Return the chance (M,) by the members that were not trained on the answers of `fold` (M,), obs (M, d)."""
+        own = torch.from_numpy(np.asarray(fold) % MEMBERS)
+        found: Array = self(torch.as_tensor(obs, dtype=torch.float32)).gather(0, own[None])[0].sigmoid().numpy()
+        return found
+
+
+def residuals(answers: Array, chance: Array) -> Array:
+    """Return by how much answers (M,), 1 or 0, exceed chances (M,) of success; one given at random says nothing."""
+    found: Array = (answers - FLIP / 2) / (1 - FLIP) - chance
+    return found
 
 
 def ending_examples(obs: Array, done: float, weight: float, fold: int) -> SuccessExamples:
@@ -167,10 +198,8 @@ def held_out_accuracy(head: SuccessHead, examples: SuccessExamples) -> float | N
     asked = examples.fold >= 0
     if not asked.any():
         return None
-    own = torch.from_numpy(examples.fold[asked] % MEMBERS)
-    with torch.inference_mode():
-        logit = head(torch.from_numpy(examples.obs[asked])).gather(0, own[None])[0].numpy()
-    right = (logit > 0) == (examples.done[asked] > 0.5)
+    chance = head.held_out_chance(examples.obs[asked], examples.fold[asked])
+    right = (chance > 0.5) == (examples.done[asked] > 0.5)
     return float(np.average(right, weights=examples.weight[asked]))
 
 
@@ -186,16 +215,13 @@ class WithSuccess:
         reward: Callable[[Array, Array, Array], Array],
         head: SuccessHead,
         weight: float,
-        uncertainty_penalty: float,
     ) -> None:
-        """Add to `reward` the chance by `head`, less `uncertainty_penalty` times its deviation."""
-        self.reward, self.head = reward, head
-        self.weight, self.uncertainty_penalty = weight, uncertainty_penalty
+        """Add to `reward` the chance of which `head` is sure."""
+        self.reward, self.head, self.weight = reward, head, weight
 
     def __call__(self, obs: Array, action: Array, next_obs: Array) -> Array:
         """Return the reward (T, N) of whole episodes, for obs (T, N, obs_dim), action (T, N, act_dim) and next_obs."""
-        mean, std = self.head.chance(next_obs)
-        bonus = np.where(last_steps(obs, next_obs), np.maximum(mean - self.uncertainty_penalty * std, 0.0), 0.0)
+        bonus = np.where(last_steps(obs, next_obs), self.head.sure(next_obs), 0.0)
         total: Array = self.reward(obs, action, next_obs) + np.float32(self.weight) * bonus.astype(np.float32)
         return total
 
@@ -213,7 +239,9 @@ def last_steps(obs: Array, next_obs: Array) -> Array:
 
 def save_success(head: SuccessHead, path: Path, task: str) -> None:
     """Write a success head atomically."""
-    write_checkpoint(path, pack_module(PREFIX, head), {"task": task, PREFIX: {"obs_dim": head.obs_dim}})
+    write_checkpoint(
+        path, pack_module(PREFIX, head), {"task": task, PREFIX: {"obs_dim": head.obs_dim, "overrates": head.overrates}}
+    )
 
 
 def load_success(path: Path) -> SuccessHead:

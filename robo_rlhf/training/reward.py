@@ -1,6 +1,7 @@
 """Reward learning: fits a reward model to answers about clips."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from robo_rlhf.reward_fitting.answers import (
     people_agree,
 )
 from robo_rlhf.reward_fitting.axes import AxesTrainer
+from robo_rlhf.reward_fitting.groups import group_accuracy, group_warnings, split_by_group, weighted_within
 from robo_rlhf.reward_fitting.priors import with_demonstrations, with_success_marks, with_unlabeled
 from robo_rlhf.reward_fitting.settings import FitSettings
 from robo_rlhf.reward_fitting.trainer import FitReport, Progress, RewardTrainer, Trainer, fit
@@ -56,6 +58,7 @@ class ExtraData(NamedTuple):
     marked: Sequence[Episode] = ()  # episodes with an outcome marked by a user
     unlabeled: Sequence[Episode] = ()  # any that clips may be cut from
     checked: Sequence[Judgement] = ()  # answers to gold questions, see `quality.gold_of`: reliability of each annotator
+    teams: Mapping[str, str] = MappingProxyType({})  # the groups that each annotator names, see `accounts.groups`
 
 
 def train(
@@ -87,7 +90,7 @@ def train(
     report = fit(trainer, run, save_every=config.save_every, progress=progress)
     meta = {"task": judged.task, "algorithm": "reward", "answers": report.trained.answers}
     save_reward(trainer.model, path, meta)
-    result = describe(config, report, judged, questions, answers, extra.checked)
+    result = describe(config, report, judged, questions, answers, extra)
     for sentence in result["oddities"]:
         run.event("odd answers", what=sentence)
     run.finish(result)
@@ -104,7 +107,9 @@ def prepare(
     loader: ClipLoader | None = None,
 ) -> AnswerData:
     """Return all training data, as tensors; raises as `train`."""
-    if config.weigh_people:
+    if config.weigh_people and config.per_group:
+        answers = weighted_within(questions, answers, extra.teams)
+    elif config.weigh_people:
         answers = weighted(answers, weights_among(questions, answers, extra.checked))
     judged = gather(questions, answers, load, loader=loader)
     if config.demonstration_weight and extra.demonstrations:
@@ -117,7 +122,7 @@ def prepare(
     if config.unlabeled and extra.unlabeled:
         rng = np.random.default_rng((config.seed, 2))
         judged = with_unlabeled(judged, extra.unlabeled, config.unlabeled, rng)
-    return judged
+    return split_by_group(judged, extra.teams) if config.per_group else judged
 
 
 def describe(
@@ -126,21 +131,24 @@ def describe(
     judged: AnswerData,
     questions: Sequence[Question],
     answers: Sequence[Answer],
-    checked: Sequence[Judgement] = (),
+    extra: ExtraData,
 ) -> dict[str, Any]:
-    """Return the model's scores as a JSON object, also by annotator and round, with the annotators' agreement."""
+    """Return the model's scores as a JSON object, also by annotator, group and round, with the people's agreement."""
     agreed, pairs = people_agree(questions, answers)
-    weights = weights_among(questions, answers, checked) if config.weigh_people else {}
+    weights = weights_among(questions, answers, extra.checked) if config.weigh_people else {}
     found = report.as_json()
+    people = {judged.annotators[i]: person for i, person in found["people"].items()}
+    groups = group_accuracy(people, extra.teams)
     axes = {name: {"trained": of["trained"], "held_out": of["held_out"]} for name, of in found["axes"].items()}
     return {
         **found,
         "axes": axes,
-        "people": {judged.annotators[i]: person for i, person in found["people"].items()},
+        "people": people,
+        "groups": groups,
         "weights": {name: round(weight, 4) for name, weight in sorted(weights.items())},
         "agreement": {"between_people": agreed, "pairs": pairs},
         "skipped": judged.skipped,
-        "oddities": oddities(questions, answers),
+        "oddities": oddities(questions, answers) + group_warnings(groups, per_group=config.per_group),
     }
 
 

@@ -38,13 +38,14 @@ class Measurement(NamedTuple):
     total: int
 
 
-def replacement(old: Array, new: Array, confidence: float = 0.95) -> GateDecision:
+def replacement(old: Array, new: Array, confidence: float = 0.95, *, percent: bool = False) -> GateDecision:
     """Decide whether a new policy may replace the old one: only if it is not shown to be worse.
 
     Args:
         old: scores (M,) of the old policy by seed: bool for success, else the more the better.
         new: those of the new one, on the same seeds.
         confidence: of the interval of the difference; bool by Newcombe's paired interval, else by a bootstrap.
+        percent: whether scores that are not bool are chances of success.
 
     Raises:
         ShapeError: not the same seeds.
@@ -60,7 +61,7 @@ def replacement(old: Array, new: Array, confidence: float = 0.95) -> GateDecisio
     else:
         difference = bootstrap_mean(new.astype(np.float64) - old.astype(np.float64), confidence)
     worse = difference.high < 0
-    text = "{:+.1%} ({:+.1%} to {:+.1%})" if shares else "{:+.4g} ({:+.4g} to {:+.4g})"
+    text = "{:+.1%} ({:+.1%} to {:+.1%})" if shares or percent else "{:+.4g} ({:+.4g} to {:+.4g})"
     verdict = "refused: shown to be worse" if worse else "accepted: not shown to be worse"
     return GateDecision(not worse, f"{verdict}, {text.format(*difference)} over {len(old)} seeds", difference, len(old))
 

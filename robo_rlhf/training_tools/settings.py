@@ -146,6 +146,8 @@ class RewardSettings(CheckedSettings):
     """Unlabelled clips, for models that predict steps and for pseudo-labels."""
     weigh_people: bool = True
     """Whether answers are weighted by their annotator's reliability, where several answered the same questions."""
+    per_group: bool = False
+    """Whether each group that people name learns a reward of its own; "learned" is their mean then."""
     save_every: Count = 200
     """Updates between checkpoints of the training itself."""
     seed: Seed = 0

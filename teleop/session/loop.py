@@ -22,6 +22,7 @@ from teleop.session.status import describe_status
 from teleop.worlds.opening import open_driven
 
 RATES = (10.0, 50.0)  # [Hz] that a session may be paced at
+SLOW = 1.0  # [s] from which on a step is slow: what a person does is seen that much later
 HEARTBEAT = 1.0  # [s] after which the state is sent again although nothing changed
 BUTTONS: tuple[CommandName, ...] = (
     "start",
@@ -57,6 +58,7 @@ class LiveSession:
         self._mail: queue.SimpleQueue[SessionRequest] = queue.SimpleQueue()
         self._late = 0.0  # [s] of the last tick
         self._began = time.monotonic()
+        self._noted_slow = False
         self._shown: tuple[object, ...] = ()
         self._shown_at = 0.0
         self._open_with(begin)
@@ -96,8 +98,18 @@ class LiveSession:
         for act in BUTTONS:
             if act in operator_input.buttons:
                 self._request(act)
+        began = time.monotonic()
         self.machine.tick(operator_input)
+        self._note_slow(time.monotonic() - began)
         self.show()
+
+    def _note_slow(self, took: float) -> None:
+        """Send a notice, once, that steps are slow."""
+        if took >= SLOW and not self._noted_slow:
+            self._noted_slow = True
+            env = self.machine.world.env
+            slowly = f"A step of {env.name} took {took:.1f} s, in place of {self.clock.period:g} s."
+            self.machine.notice(f"{slowly} It goes on that slowly, and what you do is seen that late.", "bad")
 
     def deliver(self) -> None:
         """Carry out the requests, and apply the finished jobs of the I/O threads."""

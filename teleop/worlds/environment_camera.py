@@ -16,6 +16,7 @@ from robo_rlhf.sim.external.checks import Violation, picture_of, raised
 from robo_rlhf.sim.external.copies import close_env, seeded_reset
 from robo_rlhf.sim.external.ids import Recipe
 from robo_rlhf.sim.external.physics import physics_of
+from robo_rlhf.sim.external.printing import printing
 from robo_rlhf.sim.external.replay import draw_fast
 from robo_rlhf.sim.rendering.gl import choose_backend
 
@@ -47,6 +48,10 @@ class EnvironmentCamera:
         Raises:
             EnvironmentFaultError: the environment raises, or gives no image.
         """
+        with printing(self._recipe.name):
+            return self._draw(seed, state)
+
+    def _draw(self, seed: int, state: Array) -> Array:
         try:
             env = self._env
             if env is None:

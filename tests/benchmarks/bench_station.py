@@ -21,6 +21,7 @@ from tests.browser.conftest import OpenPage, Served, browser, open_page, sample_
 __all__ = ["browser", "open_page", "sample_home", "station"]  # fixtures
 pytestmark = pytest.mark.bench
 PRESSES = 500
+OUTSIDE = "Pusher-v5@100000"  # no end of the episode between two presses
 ONE, TWO, OPEN = 80.0, 120.0, 1.5  # bars: [ms], [ms], [s]
 LISTEN = """() => {
   window.presses = []; let pressed = null;
@@ -93,6 +94,18 @@ def test_two_operators_at_once(open_page: OpenPage, station: Served) -> None:
     for name, found in zip(("ben", "cem"), _press(pages, PRESSES // 2), strict=True):
         _say(f"two operators, {name}", found, TWO)
         assert np.percentile(found[:, 0], 95) <= TWO
+
+
+def test_a_key_to_its_picture_in_an_outside_environment(open_page: OpenPage, tmp_path: Path) -> None:
+    """Pusher-v5, whose pictures the station draws from its states."""
+    (tmp_path / "home").mkdir()
+    with serving(tmp_path / "home", "--env", OUTSIDE) as served:
+        page = open_page(served.new_link("ana", "operator"))
+        page.wait_for_url(f"{served.url}/")
+        _drive(page, served.url, OUTSIDE)
+        (found,) = _press([page], PRESSES)
+    _say(f"{OUTSIDE}, one operator, 20 Hz", found, ONE)
+    assert np.percentile(found[:, 0], 95) <= ONE
 
 
 def test_a_page_to_its_first_picture(browser: Browser, sample_home: Path, tmp_path: Path) -> None:

@@ -66,11 +66,12 @@ class Served:
 
 
 @contextmanager
-def serving(home: Path, *options: str, lean: bool = True) -> Iterator[Served]:
+def serving(home: Path, *options: str, lean: bool = True, python: str = sys.executable) -> Iterator[Served]:
     """Run a station over the data home `home`; most tests never ask it for what it would keep ready."""
-    command = [sys.executable, "-m", "robo_rlhf.cli.main", "serve", "--no-open", "--port", "0", "--home", str(home)]
+    command = [python, "-m", "robo_rlhf.cli.main", "serve", "--no-open", "--port", "0", "--home", str(home)]
     command += ["--lean"] if lean else []
     environment = {**os.environ, HOME_VARIABLE: str(home), "PYTHONUNBUFFERED": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH", "")])])
     process = subprocess.Popen(
         [*command, *options], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
     )

@@ -1,11 +1,21 @@
 """A finished short job, made once."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from robo_rlhf.rewards import success
 from tests.pipeline.making import do, fresh_home, short_config
 from tests.sharing import made_once
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _short_success() -> Iterator[None]:
+    """Fit heads of success by few updates: each job of two rounds would make a thousand."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(success, "UPDATES", 60)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -56,3 +56,16 @@ def test_a_round_that_its_gate_refused_is_not_the_final_one(home: Path) -> None:
 )
 def test_a_checkpoint_is_called_by_its_place(home: Path, path: str, label: str) -> None:
     assert label_of(home / path, home) == label
+
+
+def test_a_policy_that_a_later_round_gave_up_is_not_the_final_one(home: Path) -> None:
+    run = home / "runs" / "main"
+    write_json(run / "config.json", {"gate": True})
+    touch(run / "clone")
+    rounds = [touch(run / f"round-{number}" / "finetune") for number in (1, 2)]
+    for number in (1, 2):
+        write_json(run / f"round-{number}" / "gate" / "result.json", {"accepted": True})
+    write_json(run / "round-3" / "look" / "result.json", {"accepted": False})
+    assert final_policy(run) == rounds[0]
+    write_json(run / "result.json", {"policy": "round-2/finetune"})
+    assert final_policy(run) == rounds[1]

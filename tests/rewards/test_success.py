@@ -99,8 +99,8 @@ def test_it_is_added_to_the_reward_where_the_head_is_sure() -> None:
         return np.full(obs.shape[:2], 2.0, np.float32)
 
     mean, deviation = head.chance(obs)
-    found = WithSuccess(reward, head, 3.0, 0.5)(obs, obs, obs)
-    bonus = 3.0 * np.maximum(mean - 0.5 * deviation, 0)
+    found = WithSuccess(reward, head, 3.0)(obs, obs, obs)
+    bonus = 3.0 * np.maximum(mean - deviation, 0)
     bonus[: -max(1, round(0.2 * len(obs)))] = 0  # success counts at the end
     np.testing.assert_allclose(found, 2.0 + bonus, rtol=1e-6)
 

@@ -5,7 +5,7 @@ folder, for other pages.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -152,17 +152,21 @@ class Standings:
         }
 
 
-def standings(arena: Arena, store: Store, *, weighted: bool = False) -> Standings:
+def standings(
+    arena: Arena, store: Store, *, weighted: bool = False, judges: Collection[str] | None = None
+) -> Standings:
     """Return the standings of an arena.
 
     Args:
         arena: which.
         store: where its answers are.
         weighted: whether judges are weighted by their reliability, as estimated from the others (`quality.weights`).
+        judges: the people whose answers count; all where None.
     """
     places, number = arena.places(), len(arena.policies())
     asked = {question.id: question.segments for question in store.questions(run=arena.name)}
     mine = [answer for answer in store.answers(run=arena.name) if answer.annotator_kind == arena.config.judge]
+    mine = [answer for answer in mine if judges is None or answer.annotator in judges]
     lookers = arena.spectators()
     counted = [answer for answer in mine if not answer.answered > lookers.get(answer.annotator, "9")]
     weights = report.weights(store, run=arena.name) if weighted else {}

@@ -40,6 +40,7 @@ LEAST_ANSWERS = 10  # below, no warning is given
 LEAST_GOLD = 5  # gold questions, below which no warning is given
 RIGHT, WRONG = "right", "wrong"  # labels of an answer to a gold question
 BIASED = 0.1  # how far from a half the whole interval of a side's share lies when a person favours it
+REST = "the others"  # everybody who is not in a group
 MOST_GROUPS = 12  # of people that are compared with each other, those with most answers
 
 
@@ -143,10 +144,7 @@ def report(store: Store, *, run: str | None = None, task: str | None = None, mos
         agreement=raw_agreement(judged_units),
         alpha={kind: _alpha(kind, work, kinds) for kind in sorted({kinds[a.question_id] for a in work})},
         teams=_teams(people),
-        differences=tuple(
-            TeamDifference(a, b, between_and_within(judged_units, apart(teams, a, b), a, b))
-            for a, b in combinations(_groups(people), 2)
-        ),
+        differences=_differences(people, judged_units, teams),
         implicit=count_by_person(store, run=run, task=task),
         sharing=sharing,
     )
@@ -318,6 +316,18 @@ def _teams(people: Sequence[PersonQuality]) -> dict[str, float | None]:
         known = [person.agreement for person in members if person.agreement is not None]
         found[team] = sum(known) / len(known) if known else None
     return found
+
+
+def _differences(
+    people: Sequence[PersonQuality], judged_units: Sequence[Judgement], teams: Mapping[str, str]
+) -> tuple[TeamDifference, ...]:
+    """Return how groups differ: every two of several people each, and a group of one person from the rest."""
+    pairs = [(a, b, apart(teams, a, b)) for a, b in combinations(_groups(people), 2)]
+    alone = [group for group in _teams(people) if sum(group in groups_of(one.team) for one in people) == 1]
+    for group in alone[:MOST_GROUPS] if len(people) > 1 else ():
+        sides = {one.name: group if group in groups_of(one.team) else REST for one in people}
+        pairs.append((group, REST, sides))
+    return tuple(TeamDifference(a, b, between_and_within(judged_units, sides, a, b)) for a, b, sides in pairs)
 
 
 def _groups(people: Sequence[PersonQuality]) -> list[str]:

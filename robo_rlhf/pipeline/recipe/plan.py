@@ -30,7 +30,7 @@ SAC_UPDATE = 0.4  # gradient steps of SAC in the time of one of cloning
 TURNS = 4  # of self-imitation
 TRIES = 256  # episodes of such a turn
 MOST_TRIED = 4000  # gradient steps of such a turn
-APPROVALS = 0.2  # share of the answers that say whether an episode succeeded
+APPROVALS = 0.35  # share of the answers that say whether an episode succeeded
 
 
 class PlanChoice(NamedTuple):
@@ -59,10 +59,7 @@ def plan(config: PipelineConfig, speed: "Speed", answers: "Sequence[AnswerTime]"
     Raises:
         InvalidValueError: the minutes are not enough for the rollouts that a run measures and chooses by.
     """
-    rolling = _rollouts(config) * speed.horizon * speed.step  # [s]
-    if rolling > 60 * config.minutes:
-        why = f"at least {math.ceil(rolling / 60)}, which its {_rollouts(config)} rollouts take: a step takes "
-        raise InvalidValueError("--minutes", f"{config.minutes:g}", f"{why}{1000 * speed.step:.4g} ms here")
+    rolling = check_minutes(config, speed)
     left = max(60 * config.minutes - rolling, LEAST_LEFT * 60 * config.minutes)
     budget = {name: left * share for name, share in SHARES.items()}  # [s]
     cloning = _cloning(config, speed, budget["clone"])
@@ -72,6 +69,19 @@ def plan(config: PipelineConfig, speed: "Speed", answers: "Sequence[AnswerTime]"
     settings = {k: v for part in found for k, v in part.settings.items() if not _within(k, kept)}
     settings = {k: v for k, v in settings.items() if _value(config, k.split(".")) != v}
     return Plan(settings, tuple(decision for part in found for decision in part.decisions))
+
+
+def check_minutes(config: PipelineConfig, speed: "Speed") -> float:
+    """Return the time [s] of the rollouts that a run measures and chooses by.
+
+    Raises:
+        InvalidValueError: the minutes are not enough for them.
+    """
+    rolling = _rollouts(config) * speed.horizon * speed.step
+    if rolling > 60 * config.minutes:
+        why = f"at least {math.ceil(rolling / 60)}, which its {_rollouts(config)} rollouts take: a step takes "
+        raise InvalidValueError("--minutes", f"{config.minutes:g}", f"{why}{1000 * speed.step:.4g} ms here")
+    return rolling
 
 
 def _rollouts(config: PipelineConfig) -> int:
@@ -115,7 +125,7 @@ def _questions(answers: "Sequence[AnswerTime]") -> Plan:
     """Return which questions are asked: of those that compare, the one that tells most in a second."""
     best = max(answers, key=lambda time: time.worth / time.seconds)
     times = [f"{time.kind}: {time.seconds:.3g} s ({time.source}), worth {time.worth:g} pairs" for time in answers]
-    asked = f"{best.kind}, and {APPROVALS:.0%} that ask whether an episode succeeded, most of them in the first round"
+    asked = f"{best.kind}, and {APPROVALS:.0%} that ask whether an episode succeeded, more in earlier rounds"
     settings = {"question": best.kind, "approvals": APPROVALS}
     return Plan(settings, (PlanChoice("questions", asked, "; ".join(times)),))
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robo_rlhf.core.types import Array, Episode
-from robo_rlhf.pipeline.context import Context
+from robo_rlhf.core.types import Array, Episode, VecEnv
+from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.steps.finetuning import gaussian_actor
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
 from robo_rlhf.rewards.reward_sum import RewardSum
@@ -32,9 +32,10 @@ class Speed:
     horizon: int = 1  # steps of an episode
 
 
-def measure(context: Context, demonstrations: list[Episode], clock: Clock = time.process_time) -> Speed:
+def measure(
+    config: PipelineConfig, env: VecEnv, demonstrations: list[Episode], clock: Clock = time.process_time
+) -> Speed:
     """Return what work costs here; nothing that is measured on is kept."""
-    config, env = context.config, context.env
     learner = BCLearner(replace(config.clone, updates=UPDATES + BEFORE, candidates=1), demonstrations)
     for _ in range(BEFORE):
         learner.update()
@@ -51,13 +52,12 @@ def measure(context: Context, demonstrations: list[Episode], clock: Clock = time
             break  # one says enough
     iteration = step * env.horizon * env.num_envs
     if iteration <= AFFORDABLE:
-        iteration = _iteration(context, policy, clock)
+        iteration = _iteration(config, env, policy, clock)
     return Speed(step, update, iteration, env.horizon)
 
 
-def _iteration(context: Context, policy: TrainedPolicy, clock: Clock) -> float:
+def _iteration(config: PipelineConfig, env: VecEnv, policy: TrainedPolicy, clock: Clock) -> float:
     """Return the seconds of one iteration of PPO on a reward of no use."""
-    config, env = context.config, context.env
     actor: GaussianActor = gaussian_actor(policy, config, config.finetune.std)
     settings = replace(config.finetune, num_envs=env.num_envs, warmup=0, objective="learned")
     shaping = RewardObjective(RewardSum("learned"), env, settings.gamma, ends=settings.finite)

@@ -17,7 +17,7 @@ from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.cloning import load_demonstrations, take_demonstrations
 from robo_rlhf.pipeline.steps.finetuning import gaussian_actor
-from robo_rlhf.pipeline.steps.success import success_by_seed, waits_for_answers
+from robo_rlhf.pipeline.steps.success import success_share, waits_for_answers
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_meta, load_policy, save_policy
 from robo_rlhf.policies.chunked import ChunkedPolicy
@@ -71,7 +71,7 @@ def choose_clone(context: Context, policy: PipelinePolicy) -> tuple[Context, Pip
         if not waits_for_answers(context, policy):
             seeds = np.arange(SELECTION_SEED, SELECTION_SEED + EPISODES)
             for trial in trials:
-                shares.append(float(success_by_seed(context, policy.success, _load(context, trial), seeds).mean()))
+                shares.append(success_share(context, policy.success, _load(context, trial), seeds))
         best = trials[max(range(len(shares)), key=shares.__getitem__)] if shares else trials[0]
         _keep(context, best)
         tried = [{**t._asdict(), "success": share} for t, share in zip(trials, shares, strict=False)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from robo_rlhf.core.files import read_json
-from robo_rlhf.core.stats import wilson
+from robo_rlhf.core.stats import Interval, wilson
 from robo_rlhf.pipeline.recipe.decisions import STAGE
 from robo_rlhf.pipeline.report.formatting import interval_text, value_text
 
@@ -16,13 +16,14 @@ def choices_section(path: Path, rounds: Sequence[int], approvals: float) -> str:
     rows = [*_plan(_stored(path / STAGE)), *_trials(_stored(path / "trials" / "choice"))]
     rows += [*_horizon(_stored(path / "pace")), *_tries(path), *_noise(_stored(path / "exploration"))]
     rows += [row for number in rounds for row in _head(number, _stored(path / f"round-{number}" / "success"))]
-    rows += [row for number in rounds for row in _gate(number, _stored(path / f"round-{number}" / "gate"))]
+    rows += [row for number in rounds for row in _gates(number, path / f"round-{number}")]
     if not rows:
         return ""
     judge = "a success head learned from the answers judges them" if approvals else "the environment's mark judges them"
     listed = "".join(f"<tr><td>{escape(what)}</td><td>{text}</td></tr>" for what, text in rows)
     return (
-        f'<h2>What the run chose</h2><p class="quiet">By rollouts on seeds that no result is reported on; {judge}.</p>'
+        f'<h2>What the run chose</h2><p class="quiet">By rollouts on seeds that no result is reported on; {judge}. '
+        "A figure by which something was chosen flatters what was chosen.</p>"
         f'<div class="scroll"><table><tbody>{listed}</tbody></table></div>'
     )
 
@@ -61,8 +62,15 @@ def _tries(path: Path) -> list[tuple[str, str]]:
     return found
 
 
-def _gate(number: int, found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    return [] if found is None else [(f"policy of round {number}", escape(str(found["reason"])))]
+def _gates(number: int, folder: Path) -> list[tuple[str, str]]:
+    """Return what was decided between the policy of a round and older ones."""
+    stages = {
+        "look": f"the policy before round {number}, judged again by answers about it",
+        "gate": f"policy of round {number}",
+        "begun": "the last policy, against the one that fine-tuning began with",
+    }
+    found = [(what, _stored(folder / stage)) for stage, what in stages.items()]
+    return [(what, escape(str(one["reason"]))) for what, one in found if one is not None]
 
 
 def _horizon(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
@@ -91,4 +99,11 @@ def _head(number: int, found: Mapping[str, Any] | None) -> list[tuple[str, str]]
         return [(what, "nobody could tell")]
     yes = wilson(round(found["yes"] * found["answers"]), found["answers"])
     text = f"{value_text(yes.value, True)} of {found['answers']} episodes ({interval_text(yes, True)})"
-    return [(what, f"{text}; answers left out of training predicted: {value_text(found['held_out_accuracy'], True)}")]
+    text = f"{text}; answers left out of training predicted: {value_text(found['held_out_accuracy'], True)}"
+    newest = found.get("newest")  # of runs since the head is corrected
+    if not newest:
+        return [(what, text)]
+    rate = Interval(newest["value"], newest["low"], newest["high"])
+    seen = f"the head alone sees {value_text(newest['seen'], True)}, {newest['answers']} answers correct it"
+    about = f"episodes of round {number} that succeed"
+    return [(what, text), (about, f"<b>{value_text(rate.value, True)}</b> ({interval_text(rate, True)}): {seen}")]

@@ -13,7 +13,7 @@ import numpy as np
 from robo_rlhf.core.files import read_json
 from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
-from robo_rlhf.pipeline.steps.success import success_by_seed, waits_for_answers
+from robo_rlhf.pipeline.steps.success import success_share, waits_for_answers
 from robo_rlhf.policies.checkpoint import load_meta, save_policy
 from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.rollouts.evaluation import SELECTION_SEED
@@ -36,7 +36,7 @@ def choose_execution_horizon(context: Context, policy: PipelinePolicy) -> Pipeli
         found = {}
         for execute in tried:
             network.execution_horizon = execute
-            found[execute] = float(success_by_seed(context, policy.success, network, seeds).mean())
+            found[execute] = success_share(context, policy.success, network, seeds)
         best = max(found, key=lambda execute: found[execute])  # the shorter one on a tie
         network.execution_horizon = network.settings["execution_horizon"] = best
         path = context.run.path / stage / "checkpoints" / "policy.safetensors"

@@ -1,6 +1,7 @@
 """The policy that the pipeline starts from: a clone of the demonstrations, or an untrained one."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from robo_rlhf.core.types import Episode
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import MANIFEST
 from robo_rlhf.data.training_arrays.observation_spread import starts_of
+from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.policies.checkpoint import save_policy
@@ -90,12 +92,23 @@ def load_demonstrations(context: Context) -> list[Episode]:
         older = not (taken / MANIFEST).exists()  # runs of earlier versions took no copies
         dataset = Dataset(find_dataset(context.home, config.demonstrations) if older else taken)
     else:
-        source, found = find_demonstrations(config, context.home)
-        order = np.random.default_rng((config.seed, 1)).permutation(len(found))
-        ids = [found[i] for i in sorted(order[: config.demos])]
+        source, ids = _draw(config, context.home)
         dataset = Dataset(taken, create=True, task=config.task)
         dataset.add_many(source.load_all([name for name in ids if name not in dataset]))
     return [trimmed(episode, config.trim) for episode in with_current_observations(dataset.load_all(ids))]
+
+
+def draw_demonstrations(config: PipelineConfig, home: Path) -> list[Episode]:
+    """Return the demonstrations that a run which is not begun yet would imitate: see `load_demonstrations`."""
+    source, ids = _draw(config, home)
+    return [trimmed(episode, config.trim) for episode in with_current_observations(source.load_all(ids))]
+
+
+def _draw(config: PipelineConfig, home: Path) -> tuple[Dataset, list[str]]:
+    """Return the dataset of demonstrations, and the ids of those that the seed draws; raises as its caller does."""
+    source, found = find_demonstrations(config, home)
+    order = np.random.default_rng((config.seed, 1)).permutation(len(found))
+    return source, [found[i] for i in sorted(order[: config.demos])]
 
 
 def take_demonstrations(context: Context) -> list[Episode]:

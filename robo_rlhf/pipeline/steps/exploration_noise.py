@@ -13,7 +13,7 @@ import numpy as np
 from robo_rlhf.core.runs import Run
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.finetuning import gaussian_actor
-from robo_rlhf.pipeline.steps.success import success_by_seed, waits_for_answers
+from robo_rlhf.pipeline.steps.success import success_share, waits_for_answers
 from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rollouts.evaluation import SELECTION_SEED
 
@@ -32,11 +32,11 @@ def choose_exploration_noise(context: Context, policy: PipelinePolicy) -> Pipeli
 
     def work(run: Run) -> Mapping[str, Any]:
         seeds = np.arange(SELECTION_SEED, SELECTION_SEED + EPISODES)
-        still = float(success_by_seed(context, head, policy.network, seeds).mean())
+        still = success_share(context, head, policy.network, seeds)
         found: list[float] = []
         for share in SHARES:
             actor = ExploringPolicy(gaussian_actor(policy.network, config, share * config.finetune.std), config.seed)
-            found.append(float(success_by_seed(context, head, actor, seeds).mean()))
+            found.append(success_share(context, head, actor, seeds))
             if found[-1] >= MIN_SUCCESS_SHARE * still:
                 break
         return {"std": SHARES[len(found) - 1] * config.finetune.std, "still": still, "exploring": found}

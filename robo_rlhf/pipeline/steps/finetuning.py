@@ -115,7 +115,7 @@ def _reward(policy: PipelinePolicy, config: PipelineConfig) -> Reward:
     reward = PenalizedReward(policy.reward, config.uncertainty_penalty)
     if policy.success is None or not config.success_weight:
         return reward
-    return WithSuccess(reward, policy.success, config.success_weight, config.uncertainty_penalty)
+    return WithSuccess(reward, policy.success, config.success_weight)
 
 
 def _stage(number: int) -> str:

@@ -1,6 +1,7 @@
 """Gates of the pipeline: a fine-tuned policy is kept only if it is not shown to be worse than the one before."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,16 +22,31 @@ def gate(context: Context, old: PipelinePolicy, new: PipelinePolicy, number: int
     return new if not context.config.gate or may_replace(context, old, new, number) else old
 
 
-def may_replace(context: Context, old: PipelinePolicy, new: PipelinePolicy, number: int) -> bool:
-    """Return whether round `number`'s policy replaces the one before it; a stage, and an event of the run."""
+def look_again(
+    context: Context, old: PipelinePolicy | None, new: PipelinePolicy, number: int, stage: str
+) -> PipelinePolicy:
+    """Return `new`, or an older policy where the success head of `new` shows that it is worse; the stage of a round.
+
+    A gate judges by a head that the policy was optimised against, and that nobody taught about this policy yet. The
+    head of the next round was trained on answers about its episodes.
+    """
+    if old is None or new.success is None or not context.config.gate or old.network is new.network:
+        return new
+    if may_replace(context, old, new, number, stage):
+        return new
+    return replace(old, reward=new.reward, success=new.success)
+
+
+def may_replace(context: Context, old: PipelinePolicy, new: PipelinePolicy, number: int, stage: str = "gate") -> bool:
+    """Return whether a policy replaces an older one; a stage of round `number`, and an event of the run."""
 
     def work(run: Run) -> Mapping[str, Any]:
         seeds = np.arange(GATE_SEED, GATE_SEED + context.config.gate_episodes)
-        decision = replacement(*_scores(context, old, new, seeds)).to_json()
-        context.run.event("gate", round=number, **decision)
+        decision = replacement(*_scores(context, old, new, seeds), percent=new.success is not None).to_json()
+        context.run.event("gate" if stage == "gate" else "looked again", round=number, **decision)
         return decision
 
-    return bool(context.stage(f"round-{number}/gate", work)["accepted"])
+    return bool(context.stage(f"round-{number}/{stage}", work)["accepted"])
 
 
 class OveroptimizationAlarm(TrueRewardLog):

@@ -16,6 +16,7 @@ from robo_rlhf.pipeline.context import Answerer, Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.alarm import as_questions, watching_clips
 from robo_rlhf.pipeline.steps.cloning import load_demonstrations
 from robo_rlhf.pipeline.steps.simulated_labels import SimulatedLabeler
+from robo_rlhf.pipeline.steps.success import INCLUSION, endings_to_judge
 from robo_rlhf.policies.base import Actor
 from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rewards.base import RewardModel
@@ -58,16 +59,19 @@ def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]
     def work(run: Run) -> Mapping[str, Any]:
         compared = [[list(clip) for clip in clips] for clips in _choose(context, policy.reward, number)]
         watching = [[list(clip) for clip in pair] for pair in watching_clips(context, number)]
-        asked = {"questions": compared, "success": [list(clip) for clip in _endings(context, number)]}
+        endings, inclusion = endings_to_judge(context, policy.success, number)
+        asked = {"questions": compared, "success": [list(clip) for clip in endings], "inclusion": inclusion}
         return {**asked, **({"alarm": watching} if watching else {})}
 
     questions, stored = list[Question](), context.stage(f"round-{number}/ask", work)
-    asked = [(config.question, clips) for clips in stored["questions"]]
-    asked += [("success", [clip]) for clip in stored.get("success", ())]  # runs of earlier versions asked none
-    for kind, places in asked:
+    about: dict[str, Any] = {"axes": list(config.axes)} if config.axes else {}
+    asked: list[tuple[str, Any, dict[str, Any]]] = [(config.question, clips, about) for clips in stored["questions"]]
+    endings = stored.get("success", ())  # runs of earlier versions asked none, or drew them with equal chances
+    chances = stored.get("inclusion", [1.0] * len(endings))
+    asked += [("success", [clip], {INCLUSION: chance}) for clip, chance in zip(endings, chances, strict=True)]
+    for kind, places, meta in asked:
         clips = tuple(Segment(*clip) for clip in places)
         key = question_id(run.path.name, number, kind, clips)
-        meta = {"axes": list(config.axes)} if kind == config.question and config.axes else {}
         questions.append(Question(key, run.path.name, number, kind, config.task, clips, dataset, meta=meta))
     questions += as_questions(context, stored.get("alarm", []), number, dataset)
     context.store.add_questions(questions)
@@ -106,16 +110,6 @@ def _choose(context: Context, model: RewardModel | None, number: int) -> list[tu
     method = "uniform" if model is None and config.selection in BY_MODELS else config.selection
     compared = config.labels_of(number) - config.approvals_of(number)
     return select(candidates, compared, method, rng, predicted, clips=config.clips_a_question)
-
-
-def _endings(context: Context, number: int) -> list[Segment]:
-    """Return the endings of this round's episodes that people are asked to judge, drawn by chance."""
-    config, dataset = context.config, context.clips
-    lengths = {name: dataset.info(name).length for name in sorted(dataset.ids()) if name.startswith(f"r{number}-")}
-    shown = [(name, steps, min(config.clip_steps, steps)) for name, steps in lengths.items() if steps]
-    found = [Segment(name, steps - length, length) for name, steps, length in shown]
-    order = np.random.default_rng((config.seed, number, 3)).permutation(len(found))
-    return [found[i] for i in order[: config.approvals_of(number)]]
 
 
 def _starts(steps: int, length: int) -> list[int]:

@@ -25,7 +25,7 @@ def learn_reward(context: Context, policy: PipelinePolicy, number: int) -> Pipel
             questions, answers = questions + did[0], without_repeats(questions + did[0], answers + did[1])
         config = replace(context.config.reward, seed=context.seed(number))
         shown = load_demonstrations(context) if config.demonstration_weight else ()
-        extra = reward.ExtraData(shown, checked=gold_of(store, task=context.config.task))
+        extra = reward.ExtraData(shown, checked=gold_of(store, task=context.config.task), teams=store.teams())
         load, progress = reward.episodes_of(context.home), context.observer.progress
         model = reward.train(config, run, questions, answers, load, extra, progress=progress)
     return replace(policy, reward=model)

@@ -20,7 +20,7 @@ from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.chunk_execution import choose_execution_horizon, success_at_chosen_horizon
 from robo_rlhf.pipeline.steps.cloning import load_demonstrations, trimmed
 from robo_rlhf.pipeline.steps.finetuning import gaussian_actor
-from robo_rlhf.pipeline.steps.success import as_judged, success_by_seed
+from robo_rlhf.pipeline.steps.success import as_judged, success_share
 from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
 from robo_rlhf.rollouts.rollout import rollout
@@ -94,7 +94,7 @@ def _success_in_rollouts(context: Context, policy: PipelinePolicy) -> float:
     def work(run: Run) -> Mapping[str, Any]:
         seeds = np.arange(SELECTION_SEED, SELECTION_SEED + EPISODES)
         if policy.success is not None:
-            return {"success": float(success_by_seed(context, policy.success, policy.network, seeds).mean())}
+            return {"success": success_share(context, policy.success, policy.network, seeds)}
         return {"success": evaluate(context.env, policy.network, seeds).success.value}
 
     return float(context.stage(f"{policy.base}/judge", work)["success"])

@@ -163,6 +163,8 @@ def raised(doing: str, error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     message = " ".join(str(error).split())
+    if not message and isinstance(error, AssertionError) and frames:
+        message = frames[-1].line or ""  # what was asserted
     return f"raised {type(error).__name__} in {doing}{where}{f': {message[:200]}' if message else ''}"
 
 

@@ -27,6 +27,7 @@ from robo_rlhf.sim.external.checks import (
 )
 from robo_rlhf.sim.external.ids import Recipe, find
 from robo_rlhf.sim.external.physics import Physics, physics_of, state_size
+from robo_rlhf.sim.external.printing import printing
 from robo_rlhf.sim.external.spaces import Actions, Observations
 
 LIMIT = 600.0  # [s] that a reset or a step of all copies of a process may take
@@ -63,6 +64,10 @@ class Copies:
 
     def reset(self, seeds: Array) -> CopiesStep:
         """Start episodes; copies that had a fault are made anew first."""
+        with printing(self.recipe.name):
+            return self._reset(seeds)
+
+    def _reset(self, seeds: Array) -> CopiesStep:
         broken = self.faults
         self._begin()
         for i, row in enumerate(self.rows):
@@ -79,6 +84,10 @@ class Copies:
 
     def step(self, action: Array) -> CopiesStep:
         """Step the copies with a running episode, with actions (n, act_dim) in [-1, 1]; others repeat their values."""
+        with printing(self.recipe.name):
+            return self._step(action)
+
+    def _step(self, action: Array) -> CopiesStep:
         active, reward = self.active.copy(), np.zeros(len(self.envs), np.float32)
         commands = self.actions.commands(action)
         for i in active.nonzero()[0].tolist():
@@ -223,7 +232,8 @@ def serve(named: Recipe | str, num_envs: int, horizon: int | None) -> Callable[[
 def close_env(env: gymnasium.Env[Any, Any], name: str) -> None:
     """Close a copy; an error while closing is harmless, and is logged."""
     try:
-        env.close()
+        with printing(name):
+            env.close()
     except Exception as error:
         _log.warning("%s %s; nothing is lost by that", name, raised("close", error))
 

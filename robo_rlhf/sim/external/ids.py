@@ -10,17 +10,28 @@ demonstrations, policies and clips of it all use it. So are arguments of the env
 import contextlib
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
+import numpy as np
 from gymnasium.envs.registration import EnvSpec, load_env_creator, parse_env_id
 
 from robo_rlhf.core import guests
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, MissingDependencyError, UnknownNameError
 from robo_rlhf.sim.external.checks import raised
 from robo_rlhf.sim.external.collections import fault_of
+from robo_rlhf.sim.external.printing import printing
 from robo_rlhf.sim.physics.model_warnings import mujoco_warns_the_log
+
+
+def _no_pictures_of_dm_control(env: gymnasium.Env[Any, Any]) -> None:
+    """Have an environment over dm_control give black pictures, which take no time, in its observations."""
+
+    def black(height: int = 240, width: int = 320, *_: Any, **__: Any) -> Any:
+        return np.zeros((height, width, 3), np.uint8)
+
+    env.unwrapped._env.physics.render = black  # type: ignore[attr-defined]
 
 
 class Plugin(NamedTuple):
@@ -33,6 +44,7 @@ class Plugin(NamedTuple):
     arguments: tuple[tuple[str, Any], ...] = ()  # further keywords
     drawing: tuple[tuple[str, Any], ...] = ()  # further keywords for rendering
     upside_down: bool = False  # whether the camera of `drawing` is
+    blind: Callable[[gymnasium.Env[Any, Any]], None] | None = None  # stops drawing what observations leave out
 
 
 META_WORLD = Plugin(
@@ -48,6 +60,8 @@ PLUGINS = {
     "Meta-World": META_WORLD,
     "dm_control": Plugin("shimmy", "'shimmy[dm-control]'"),
     "gym_hil": Plugin("gym_hil", "gym-hil"),
+    "gym_aloha": Plugin("gym_aloha", "gym-aloha", blind=_no_pictures_of_dm_control),  # draws three a step else
+    "gym_pusht": Plugin("gym_pusht", "gym-pusht"),
 }
 
 
@@ -59,6 +73,15 @@ _CONSTANTS = {"true": True, "false": False, "none": None, "True": True, "False":
 def is_outside(name: str) -> bool:
     """Whether `name` is written as a Gymnasium id ("Pusher-v5", "Meta-World/MT1:door-open-v3")."""
     return "/" in name or "-v" in name
+
+
+def naming(name: str) -> str:
+    """Return how a command line names a task or an outside environment.
+
+    >>> naming("reach"), naming("Pusher-v5")
+    ('--task reach', '--env Pusher-v5')
+    """
+    return f"--env {name}" if is_outside(name) else f"--task {name}"
 
 
 def scene_name(task: str, seed: int) -> str:
@@ -97,7 +120,7 @@ class Recipe(NamedTuple):
         drawing = dict(self.plugin.drawing) if self.plugin else {}
         extra = {} if render_mode is None else {"render_mode": render_mode, **drawing}
         try:
-            with mujoco_warns_the_log():
+            with mujoco_warns_the_log(), printing(self.name):
                 env = gymnasium.make(
                     self.spec,
                     max_episode_steps=horizon or self.limit,
@@ -115,6 +138,8 @@ class Recipe(NamedTuple):
         except InvalidValueError:
             env.close()
             raise
+        if self.plugin and self.plugin.blind and render_mode is None:
+            self.plugin.blind(env)
         return env
 
     def _check_renders(self, metadata: Any, render_mode: str | None) -> None:
@@ -264,7 +289,8 @@ def _known_task(plugin: Plugin, bare: str, task: str) -> str:
 
 def _import(module: str, name: str, advice: str) -> None:
     try:
-        importlib.import_module(module)
+        with printing(name):
+            importlib.import_module(module)
     except ImportError as error:
         raise MissingDependencyError(f"The package {error.name or module!r}", f"environment {name}", advice) from error
     except Exception as error:  # the module of others may raise anything

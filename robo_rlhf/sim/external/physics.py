@@ -5,7 +5,8 @@ dm_control's `physics` (through shimmy) and robosuite's `sim`. An environment of
 `mujoco_simulation()`, which returns its model and data.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -53,6 +54,21 @@ def physics_of(env: gymnasium.Env[Any, Any]) -> Physics | None:
         if isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData):
             return Physics(model, data, int(mujoco.mj_stateSize(model, STATE)))
     return None
+
+
+@contextmanager
+def untouched(env: gymnasium.Env[Any, Any]) -> Iterator[None]:
+    """Leave the simulation of an environment as it was before: some change it when they render.
+
+    gymnasium-robotics' Fetch computes what follows from the state, from which its next step goes on.
+    """
+    physics = physics_of(env)
+    before = mujoco.MjData(physics.model) if physics else None
+    if physics:
+        mujoco.mj_copyData(before, physics.model, physics.data)
+    yield
+    if physics:
+        mujoco.mj_copyData(physics.data, physics.model, before)
 
 
 def state_size(env: gymnasium.Env[Any, Any]) -> int:

@@ -12,6 +12,8 @@ from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.sim.external.checks import Violation, picture_of, raised, step_of
 from robo_rlhf.sim.external.copies import close_env, seeded_reset
 from robo_rlhf.sim.external.ids import Recipe, find
+from robo_rlhf.sim.external.physics import untouched
+from robo_rlhf.sim.external.printing import printing
 from robo_rlhf.sim.external.spaces import Actions, Observations
 from robo_rlhf.sim.rendering.gl import choose_backend
 
@@ -62,7 +64,8 @@ def _rendering(recipe: Recipe) -> Iterator[gymnasium.Env[Any, Any]]:
     env = recipe.make(horizon=-1, render_mode="rgb_array")
     draw_fast(env)
     try:
-        yield env
+        with printing(recipe.name):
+            yield env
     except gymnasium.error.DependencyNotInstalled as error:
         what = str(error).split(",")[0].removesuffix(" is not installed")
         advice = "Install it to see clips; everything else works without."
@@ -84,7 +87,9 @@ def _replay(env: Any, episode: Episode, wanted: Sequence[int]) -> ReplayedFrames
     for i in range(wanted[-1] + 1):
         deviation = max(deviation, float(np.abs(obs - episode.obs[i]).max(initial=0.0)))
         if i in wanted:
-            frames.append(picture_of(env.render(), frames[-1].shape if frames else None))
+            with untouched(env):
+                picture = env.render()
+            frames.append(picture_of(picture, frames[-1].shape if frames else None))
         if i < wanted[-1]:
             obs = reader.row(step_of(env.step(commands[i]))[0])
     return ReplayedFrames(np.stack(frames), deviation)

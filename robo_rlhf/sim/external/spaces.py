@@ -3,11 +3,11 @@
 Spaces may be boxes, choices (`Discrete`, `MultiDiscrete`, `MultiBinary`), and dictionaries and tuples of these. Columns
 follow each other by name, and are named after their place: "goal[2]", "robot.arm[0]". A choice of n things is n
 columns: in an observation the one that holds is 1 and the others 0; in an action the largest chooses, and is applied as
-1 with the others -1. A picture is no row of columns: it is refused.
+1 with the others -1. A picture is no row of columns: beside other parts it is left out, alone it is refused.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from robo_rlhf.sim.external.controls import ActionColumn
 
 CHANNELS = (1, 3, 4)  # of a picture
 LEAST_SIDE = 16  # [pixels] from which on three axes of numbers are a picture
+CHOICE = "--env-arg obs_type=state or --env-arg obs_type=pixels_agent_pos"  # of observations; both are widespread
 Key = str | int  # of a dictionary, or the place in a tuple
 Command = Any  # an action as an environment takes it
 KINDS = "boxes, Discrete, MultiDiscrete, MultiBinary, or dictionaries and tuples of them"
@@ -48,15 +49,16 @@ class Observations:
         """Prepare for `space`, which `what` names in errors.
 
         Raises:
-            InvalidValueError: it holds a picture, or nothing that can be columns.
+            InvalidValueError: it holds nothing but pictures, or nothing that can be columns.
         """
-        self._leaves = leaves(space, what, "obs")
-        for leaf in self._leaves:
-            if is_picture(leaf.space):
-                size = "×".join(map(str, leaf.space.shape or ()))
-                given = f"a picture of {size} ({math.prod(leaf.space.shape or ()):,} numbers)"
-                advice = "columns: choose observations without pictures, such as with --env-arg obs_type=state"
-                raise InvalidValueError(f"{what}{_path(leaf.keys)}", given, advice)
+        parts = list(_walk(space, what, ()))
+        pictures = [(keys, leaf) for keys, leaf in parts if is_picture(leaf)]
+        if pictures and len(pictures) == len(parts):
+            keys, leaf = pictures[0]
+            given = f"a picture of {'×'.join(map(str, leaf.shape))} ({math.prod(leaf.shape):,} numbers)"
+            raise InvalidValueError(f"{what}{_path(keys)}", given, f"columns: choose others, such as with {CHOICE}")
+        self._leaves = _leaves([part for part in parts if part not in pictures], "obs")
+        self.left_out = tuple(".".join(map(str, keys)) for keys, _ in pictures)
         self.size = self._leaves[-1].stop if self._leaves else 0  # columns
         self.names = tuple(name for leaf in self._leaves for name in leaf.names)
         if not self.size:
@@ -150,8 +152,12 @@ def leaves(space: Space[Any], what: str, root: str) -> list[Leaf]:
     Raises:
         InvalidValueError: one of another kind; `what` names it.
     """
+    return _leaves(_walk(space, what, ()), root)
+
+
+def _leaves(parts: Iterable[tuple[tuple[Key, ...], Any]], root: str) -> list[Leaf]:
     found: list[Leaf] = []
-    for keys, leaf in _walk(space, what, ()):
+    for keys, leaf in parts:
         start = found[-1].stop if found else 0
         names = _names(leaf, ".".join(map(str, keys)) or root)
         found.append(Leaf(keys, leaf, start, start + len(names), names))

@@ -67,6 +67,7 @@ class ExternalVecEnv:
         sizes = _shares(recipe, num_envs, workers)
         self._local = Copies(first, recipe, sizes[0], horizon)
         self.obs_dim, self.obs_names = self._local.reader.size, self._local.reader.names
+        self.left_out = self._local.reader.left_out
         self.action_names = actuator_names(first, self.act_dim) or self._actions.names
         nstate = self._local.state_size
         self._remote = [RemoteCopies(recipe, size, horizon, self.obs_dim, nstate) for size in sizes[1:]]
@@ -76,6 +77,9 @@ class ExternalVecEnv:
         self._warned = False
         if still:
             _log.warning("%s: the bounds of action columns %s leave no room; they do nothing", env_id, still)
+        if self.left_out:
+            pictures = ", ".join(self.left_out)
+            _log.warning("%s: %s is left out, as a picture; --cameras shows some to policies", env_id, pictures)
 
     def reset(self, seeds: Array) -> Array:
         """Start episodes from `seeds` (N,); return obs (N, obs_dim). Copy i depends on seeds[i] alone.

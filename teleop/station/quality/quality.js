@@ -8,6 +8,7 @@ import { bindKeys } from "../shared/keys.js";
 import { element, printKeys } from "../shared/made.js";
 import { percent } from "../shared/runs.js";
 import { tell } from "../shared/toast.js";
+import { drawAmbiguous } from "./ambiguous.js";
 
 const [SOON, LATER] = [700, 5000]; // [ms] between requests, while results are computed and else
 
@@ -71,6 +72,7 @@ function draw(answer) {
   byId("people-part").hidden = !report.people.length;
   figures(report);
   people(report.people);
+  drawAmbiguous(report.ambiguous);
   byId("charts").replaceChildren(...charts(report));
 }
 

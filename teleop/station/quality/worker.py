@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from robo_rlhf.feedback.quality.ambiguous import ambiguous
 from robo_rlhf.feedback.quality.report import as_json, plain, report
 from robo_rlhf.feedback.quality.trend import over_time
 from robo_rlhf.feedback.store import Store
@@ -17,8 +18,10 @@ MOST_NAMES = 500  # tasks, and runs, that can be chosen
 def quality_view(store: Store, run: str | None, task: str | None) -> dict[str, Any]:
     """Return the quality page's report of the answers to a run's questions, or about a task."""
     mark = store.mark()
-    found = as_json(report(store, run=run, task=task))
-    return {**found, "trend": plain(over_time(store, run=run, task=task)), "mark": mark, **_choices(store)}
+    quality = report(store, run=run, task=task)
+    unclear = [plain(one) for one in ambiguous(store, quality, run=run, task=task)]
+    trend = plain(over_time(store, run=run, task=task))
+    return {**as_json(quality), "trend": trend, "ambiguous": unclear, "mark": mark, **_choices(store)}
 
 
 def _choices(store: Store) -> dict[str, list[str]]:

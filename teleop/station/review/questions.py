@@ -58,22 +58,30 @@ class ReviewQuestions:
 
         Raises:
             BusyError: too many questions are open, or nothing but broken ones came.
-            NotAllowedError: its kind or its task is code of a module that this station was not allowed to import.
+            NotAllowedError: none is left but those whose kind or task is code of a module that this station was not
+                allowed to import; the one that came first.
         """
+        known, refused = list(have), list[RoboRlhfError]()
         for _ in range(MOST_BROKEN):
-            handed = await self.store.leases.next_async(person, chosen, have=have, practice=practice)
+            handed = await self.store.leases.next_async(person, chosen, have=known, practice=practice)
             if handed is None:
-                return None
+                break
             try:
                 check_code(handed.question)
-            except RoboRlhfError:  # the question stays as it is, for a station that is started with more
+            except RoboRlhfError as error:  # the question stays as it is, for a station that is started with more
                 await asyncio.to_thread(self.store.leases.release, handed.lease, person)
-                raise
+                known.append(handed.lease)  # not again in this request
+                refused.append(error)
+                continue
             shown = await self.check_clip(handed.question)
             if shown is not None:
                 listed = self.store.tasks.reasons_lately(handed.question.task)
                 return drawn(handed, shown, listed, places=self.places)
-        raise BusyError("The review", "many clips in a row could not be shown; they were put aside")
+        else:
+            refused.append(BusyError("The review", "many clips in a row could not be shown; they were put aside"))
+        if refused:
+            raise refused[0]
+        return None
 
     async def check_clip(self, question: Question) -> list[ShownFilm] | None:
         """Return the properties of the clips; None where one cannot be shown: it is in quarantine then."""

@@ -151,3 +151,17 @@ def test_a_report_is_json(team: Store) -> None:
 def test_nobody(team: Store) -> None:
     assert report(team).people == ()
     assert weights(team) == {}
+
+
+def test_a_group_of_one_is_compared_with_the_others(where: str) -> None:
+    with Store(where) as store:
+        questions = [replace(make_question(i), overlap=3) for i in range(10)]
+        store.add_questions(questions)
+        for question in questions:
+            for person, choice in (("ann", "A"), ("bo", "A"), ("zed", "B")):
+                store.answer(question.id, person, {"choice": choice}, key=f"{person}/{question.id}")
+        join_team(store, "zed", "left-handed")
+        (one,) = report(store).differences
+        assert (one.first, one.second) == ("left-handed", "the others")
+        assert one.difference is not None
+        assert one.difference.low > 0.9

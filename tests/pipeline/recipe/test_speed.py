@@ -23,5 +23,5 @@ def test_each_kind_of_work_is_timed(tick: float, found: Speed, reach_home: Path,
     use_one_thread()
     ticks = itertools.count(0.0, tick)
     with opened(short_config(), fresh_home(reach_home, tmp_path / "home")) as context:
-        measured = measure(context, load_demonstrations(context), lambda: next(ticks))
+        measured = measure(context.config, context.env, load_demonstrations(context), lambda: next(ticks))
     assert asdict(measured) == pytest.approx(asdict(found))

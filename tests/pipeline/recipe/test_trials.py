@@ -20,7 +20,7 @@ from robo_rlhf.pipeline.recipe.speed import Speed
 from robo_rlhf.pipeline.report.findings import Findings
 from robo_rlhf.pipeline.report.page import page
 from robo_rlhf.pipeline.steps import exploration_noise, self_imitation
-from tests.pipeline.making import fresh_home, read, traces
+from tests.pipeline.making import fresh_home, read, short_fit, traces
 
 SIZES = {"clone.updates": 40, "clone_ways": 2, "self_imitation_rounds": 1, "self_imitation_episodes": 8}
 
@@ -43,7 +43,7 @@ class Flattered:
 def config() -> PipelineConfig:
     found = preset("tiny", task="reach", demos=6, labels=20, rounds=2, episodes=8, minutes=1.0)
     clone = replace(found.clone, policy="flow", settings={"width": 16, "noise": 0.0})
-    return replace(found, clone=clone, keep="clone.updates,finetune,collect,num_envs", gate_episodes=8)
+    return replace(short_fit(found), clone=clone, keep="clone.updates,finetune,collect,num_envs", gate_episodes=8)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
     """Let the trials be short, on a machine whose speed is always the same."""
     for module in (trials, self_imitation, exploration_noise):
         patch.setattr(module, "EPISODES", 8)
-    patch.setattr(deciding, "measure", lambda context, shown: Speed(0.0001, 0.01, 0.5, 60))
+    patch.setattr(deciding, "measure", lambda config, env, shown: Speed(0.0001, 0.01, 0.5, 60))
     patch.setattr(trials, "FINE", {"symlog": 0.02, "width": 16})
     patch.setattr(deciding, "plan", lambda *given: replace(made := PLAN(*given), settings={**made.settings, **SIZES}))
 
@@ -119,6 +119,6 @@ def test_a_killed_run_goes_on_with_the_speed_that_it_measured(
         shutil.rmtree(run / stage)
     (run / "result.json").unlink()
     shrink(monkeypatch)
-    monkeypatch.setattr(deciding, "measure", lambda context, shown: Speed(9.0, 9.0, 9.0, 60))
+    monkeypatch.setattr(deciding, "measure", lambda config, env, shown: Speed(9.0, 9.0, 9.0, 60))
     run_loop(config(), run, home)
     assert traces(run) == first

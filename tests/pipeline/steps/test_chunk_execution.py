@@ -3,10 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from robo_rlhf.core.types import Array
 from robo_rlhf.pipeline.steps import chunk_execution
 from robo_rlhf.pipeline.steps.cloning import clone_demonstrations
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
@@ -21,10 +19,10 @@ FLOW = bc.Config(policy="flow", settings={"width": 16, "chunk": 4}, updates=20)
 def test_the_pace_that_succeeds_more_often_is_kept(
     better: int, kept: int, reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def judged(context: object, head: object, policy: FlowPolicy, seeds: object) -> Array:
-        return np.array([policy.execution_horizon == better, False])
+    def judged(context: object, head: object, policy: FlowPolicy, seeds: object) -> float:
+        return 0.5 * (policy.execution_horizon == better)
 
-    monkeypatch.setattr(chunk_execution, "success_by_seed", judged)
+    monkeypatch.setattr(chunk_execution, "success_share", judged)
     home = fresh_home(reach_home, tmp_path / "home")
     config = replace(short_config(), clone=FLOW, choose_execution_horizon=True, approvals=0.0)
     run = home / "runs" / "short"

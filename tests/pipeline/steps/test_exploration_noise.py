@@ -3,10 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from robo_rlhf.core.types import Array
 from robo_rlhf.pipeline.steps import exploration_noise
 from robo_rlhf.pipeline.steps.cloning import clone_demonstrations
 from robo_rlhf.pipeline.steps.finetuning import fine_tunable
@@ -22,11 +20,11 @@ from tests.pipeline.making import fresh_home, opened, read, short_config
 def test_the_boldest_that_leaves_most_of_the_success(
     forgives: float, chosen: float, tried: int, reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def judged(context: object, head: object, policy: object, seeds: object) -> Array:
+    def judged(context: object, head: object, policy: object, seeds: object) -> float:
         std = float(policy.actor.log_std.detach()[0].exp()) if isinstance(policy, ExploringPolicy) else 0.0
-        return np.full(2, std <= forgives)
+        return float(std <= forgives)
 
-    monkeypatch.setattr(exploration_noise, "success_by_seed", judged)
+    monkeypatch.setattr(exploration_noise, "success_share", judged)
     home = fresh_home(reach_home, tmp_path / "home")
     config = replace(short_config(), choose_exploration_noise=True, approvals=0.0)
     flow = replace(config, clone=replace(config.clone, policy="flow", settings={"width": 16}, updates=20))

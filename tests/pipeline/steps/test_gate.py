@@ -77,9 +77,9 @@ def test_a_job_with_gates_goes_on_from_what_it_kept(
     """Refused in the first round: the second starts from the clone, and a killed job knows what was decided."""
     real, decided = gates.replacement, []
 
-    def refuse_once(old: Array, new: Array) -> Any:
+    def refuse_once(old: Array, new: Array, **given: Any) -> Any:
         decided.append(1)
-        decision = real(old, new)
+        decision = real(old, new, **given)
         return decision._replace(accepted=len(decided) > 1)
 
     monkeypatch.setattr(gates, "replacement", refuse_once)

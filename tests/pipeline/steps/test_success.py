@@ -25,7 +25,7 @@ NOTHING: Any = None
 
 def test_a_share_of_the_questions_asks_whether_episodes_succeeded(finished: Path) -> None:
     with Store(finished.parents[1] / "feedback.db") as store:
-        for number, about in ((1, 8), (2, 2)):  # most in the first round
+        for number, about in ((1, 6), (2, 4)):  # most in the first round
             kinds = [q.kind for q in store.questions("short") if q.round == number]
             assert (kinds.count("pairwise"), kinds.count("success")) == (20 - about, about)
         asked = {q.id: q for q in store.questions("short") if q.kind == "success"}
@@ -37,7 +37,7 @@ def test_a_share_of_the_questions_asks_whether_episodes_succeeded(finished: Path
         assert clip.start + clip.length == 60  # how it ends
     for number in (1, 2):
         found = read(finished, f"round-{number}/success/result.json")
-        assert found["answers"] == (8, 10)[number - 1]
+        assert found["answers"] == (6, 10)[number - 1]
         assert 0 <= found["yes"] <= 1
     report = (finished / "report.html").read_text()
     assert "<th>Yes</th>" in report

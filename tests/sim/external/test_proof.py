@@ -1,6 +1,8 @@
 """States of outside environments: found, recorded, and proven exact or not; made-up environments for the corners."""
 
+import itertools
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
@@ -17,6 +19,7 @@ from robo_rlhf.sim.external import proof
 from robo_rlhf.sim.external.ids import find, scene_name
 from robo_rlhf.sim.external.physics import physics_of
 from robo_rlhf.sim.external.proof import Proof, about, proof_of, proof_path, prove, provenance_of
+from robo_rlhf.sim.external.replay import replay_frames
 from robo_rlhf.sim.external.scene import outside_scene
 from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from robo_rlhf.sim.external.versions import is_installed, listed, versions_of
@@ -111,6 +114,18 @@ class Marking(Swing):
         return super().render()
 
 
+class Forwarding(Swing):
+    """Computes what follows from the state when it renders, from which its next step goes on."""
+
+    def push(self, action: Array) -> Array:
+        tip = float(self.now.geom_xpos[0, 0])  # of before the last integration, unless it was rendered
+        return action * (1 + tip)
+
+    def render(self) -> Any:
+        mujoco.mj_forward(self.sim, self.now)
+        return super().render()
+
+
 class Raising(Swing):
     def step(self, action: Array) -> Any:
         raise ValueError("no torque")
@@ -118,7 +133,7 @@ class Raising(Swing):
 
 @pytest.fixture(autouse=True, scope="module")
 def _registered() -> None:
-    for made in (Swing, Lagging, Drifting, Remade, Marking, Raising):
+    for made in (Swing, Lagging, Drifting, Remade, Marking, Forwarding, Raising):
         gymnasium.register(f"Proof{made.__name__}-v0", entry_point=f"{__name__}:{made.__name__}", max_episode_steps=60)
 
 
@@ -153,6 +168,13 @@ def test_what_cannot_be_entered_says_by_how_much() -> None:
 def test_a_model_that_rendering_changes_is_not_drawn_from_states() -> None:
     assert not proven("Marking").drawn
     assert provenance_of(find("ProofMarking-v0"))["show"] == "replay"
+
+
+def test_a_replay_that_is_drawn_leads_where_one_leads_that_is_not() -> None:
+    env = ExternalVecEnv("ProofForwarding-v0", 1)
+    (episode,) = rollout(env, Wave(1), np.array([3]), steps=20)
+    env.close()
+    assert replay_frames(episode, range(21)).deviation == 0.0
 
 
 def test_a_model_of_the_seed_is_drawn_and_entered_with_it() -> None:
@@ -194,6 +216,32 @@ def test_a_slow_environment_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
     found = proven("Swing")
     assert (found.enter, found.replay_deviation) == (None, None)
     assert "could not be measured within 0 s" in found.sentence("Swing")
+
+
+def test_a_processor_that_others_use_costs_no_budget(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(proof, "SCHEDULED", tmp_path / "schedstat")
+    monkeypatch.setattr(proof, "time", SimpleNamespace(monotonic=lambda: waited(next(clock))))
+
+    def waited(seconds: int) -> int:
+        """Have the thread wait all of the time that has passed, once `busy`."""
+        (tmp_path / "schedstat").write_text(f"1 {seconds * 10**9 if busy else 0} 1")
+        return seconds
+
+    busy = True
+    assert proven("Swing").measured
+    busy = False
+    assert not proven("Swing").measured
+
+
+def test_one_that_was_given_up_is_tried_again_where_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = find("ProofSwing-v0")
+    with monkeypatch.context() as patched:
+        patched.setattr(proof, "BUDGET", 0.0)
+        assert not proof_of(recipe).measured
+    assert not proof_of(recipe).measured
+    assert proof_of(recipe, again=True).measured
+    assert proof_of(recipe).measured
 
 
 def test_an_environment_that_raises_is_named() -> None:

@@ -1,7 +1,9 @@
 """People drive outside environments: the same session, entered by state or by a replay."""
 
+import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import gymnasium
@@ -15,6 +17,7 @@ from robo_rlhf.episodes.access import access_of
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from teleop.ipc.messages import Scene, Tick
+from teleop.session import loop
 from teleop.worlds.remembered_controls import controls_path
 from tests.teleop.playing import Seat
 
@@ -69,12 +72,18 @@ class Counter(gymnasium.Env[Any, Any]):
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
         super().reset(seed=seed)
+        if self.trouble == "start" and seed == 5:
+            raise OSError("the drawer is stuck")
         self.count = int(self.np_random.integers(10))
         return np.array([float(self.count)]), {}
 
     def step(self, action: Any) -> Any:
         self.count += 1 if action else -1
         return np.array([float(self.count)]), 0.0, self.trouble == "ends", False, {}
+
+    def close(self) -> None:
+        if self.trouble == "start":
+            raise OSError("the drawer is stuck")
 
     def render(self) -> Any:
         self.pictures += 1
@@ -215,6 +224,37 @@ def test_what_a_driven_environment_may_do_is_told_and_what_was_recorded_is_kept(
         seat.must("keep")
         seat.settle()
         assert len(seat.only()) >= steps
+
+
+def test_an_episode_that_cannot_start_is_told_and_another_seed_works(home: Path) -> None:
+    with Seat(home, "DrivenCounter-v0+trouble=start", dataset="driven") as seat:
+        seat.move(2, 0.0, twist=(0.0, 1.0, 0.0, 0.0, 0.0, 0.0))
+        assert seat.status.phase == "ready"
+        assert "raised OSError in reset (test_outside.py:" in seat.status.trouble
+        assert seat.status.trouble.endswith("Another seed may work.")
+        seat.must("seed", 6)
+        seat.let_go()
+        seat.move(3, 0.0, twist=(0.0, 1.0, 0.0, 0.0, 0.0, 0.0))
+        seat.must("keep")
+        seat.settle()
+        assert len(seat.only()) >= 3
+
+
+def test_steps_that_take_seconds_are_told_once_and_recorded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(step=5.0)  # seconds that each look at it takes
+    with Seat(home, "DrivenCart-v0", dataset="driven") as seat:
+        seat.let_go()
+        with monkeypatch.context() as patched:
+            patched.setattr(loop, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+            seat.move(4, 0.2)
+        notices = [text for text in seat.notices() if "seen that late" in text]
+        assert notices == [
+            "A step of DrivenCart-v0 took 5.0 s, in place of 0.05 s. It goes on that slowly, and what you do is seen"
+            " that late."
+        ]
+        seat.must("keep")
+        seat.settle()
+        assert len(seat.only()) >= 4
 
 
 def test_controls_are_changed_remembered_and_refused_where_they_are_none(home: Path) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from robo_rlhf.feedback.records import clip_id
+from robo_rlhf.core.types import Segment
+from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.feedback.records import Question, clip_id
 from teleop.station.operate import launch_options
 from teleop.station.services import Station
+from tests.data.making import episode
 from tests.feedback.making import QUESTIONS
 from tests.guesting import at_home
 from tests.naming_code import THING, fill
@@ -51,6 +54,24 @@ def test_a_question_of_a_kind_that_nothing_allows_is_told_and_stays(
     assert not written.exists()
     clip = QUESTIONS[0].segments[0]
     assert station.store.clips.get(clip_id(QUESTIONS[0].dataset, clip)).state == "good"  # not put aside
+
+
+def test_a_question_that_is_allowed_comes_before_those_that_are_not(
+    written: Path, visit: Visit, station: Station
+) -> None:
+    Dataset(station.home / "mine", create=True, task="reach").add_many([episode(name, task="reach") for name in "ab"])
+    clips = (Segment("a", 0, 3), Segment("b", 0, 3))
+    station.store.add_questions([Question("mine", "run", 1, "pairwise", "reach", clips, dataset="mine")])
+    client = visit("annotator")
+    first = client.post("/api/review/next", json={"have": []})
+    assert first.json()["question"]["question"] == "mine"  # the newest of all: others name what nothing allows
+    lease = first.json()["question"]["lease"]
+    reloaded = client.post("/api/review/next", json={"have": []})
+    assert reloaded.json()["question"]["lease"] == lease
+    body = {"question": "mine", "lease": lease, "value": {"choice": "A"}, "key": "k"}
+    assert client.post("/api/review/answer", json=body).json()["new"]
+    assert "add --allow writes_a_file" in client.post("/api/review/next", json={"have": []}).text
+    assert not written.exists()
 
 
 def test_tasks_of_an_allowed_module_are_choices(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def test_reports_are_worked_out_elsewhere_and_nobody_waits(station: Station) -> 
     assert time.process_time() - began < 5
     assert [person["name"] for person in found["report"]["people"]] == ["anna"]
     assert len(found["report"]["trend"]) == 2
+    assert found["report"]["ambiguous"] == []
     assert found["report"]["runs"] == ["run"]
     store.answer(questions[45].id, "anna", {"choice": "A"}, key="new")
     assert station.quality.of(ReportKey(None, None))["newer"] == 1

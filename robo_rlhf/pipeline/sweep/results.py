@@ -1,0 +1,129 @@
+"""What became of the runs of a sweep: each combination of settings over its seeds, the best first."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robo_rlhf.core.errors import CorruptFileError
+from robo_rlhf.core.files import run_folder
+from robo_rlhf.core.stats import Interval, mean_over_seeds
+from robo_rlhf.core.types import Array
+from robo_rlhf.pipeline.report.formatting import interval_text, value_text
+from robo_rlhf.pipeline.steps.evaluation import stored_evaluation
+from robo_rlhf.pipeline.sweep.grid import SweepRun
+from robo_rlhf.rollouts.evaluation import Evaluation
+
+
+class FinishedRun(NamedTuple):
+    """A run of a sweep that is finished."""
+
+    cell: SweepRun
+    before: Evaluation  # the cloned policy
+    after: Evaluation  # the fine-tuned policy
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One combination of settings, over the seeds that are finished."""
+
+    settings: tuple[str, ...]
+    seeds: tuple[int, ...]
+    before: Interval
+    after: Interval
+    worst: float  # the worst seed, after
+    gain: Interval  # over the first combination, on the seeds that both have; NaN for the first itself
+
+    @property
+    def name(self) -> str:
+        """The settings in words."""
+        return ", ".join(self.settings) or "as given"
+
+
+def finished(cells: Sequence[SweepRun], home: Path) -> Iterator[FinishedRun]:
+    """Yield the runs of a sweep that are finished.
+
+    Raises:
+        CorruptFileError: the result of one is damaged.
+    """
+    for cell in cells:
+        path = run_folder(home, cell.run)
+        if (path / "result.json").exists():
+            yield FinishedRun(cell, stored_evaluation(path, "before"), stored_evaluation(path, "after"))
+
+
+def choices(done: Sequence[FinishedRun]) -> list[Combination]:
+    """Return what became of each combination of settings, the best first.
+
+    Raises:
+        CorruptFileError: a run was evaluated on other episodes than the others.
+    """
+    together: dict[tuple[str, ...], dict[int, FinishedRun]] = {}
+    for found in done:
+        together.setdefault(found.cell.settings, {})[found.cell.seed] = found
+    measure = score_of(done)
+    first = next(iter(together.values()), {})
+    rows = []
+    for settings, by_seed in together.items():
+        after = [measure(found.after) for found in by_seed.values()]
+        shared = [seed for seed in by_seed if seed in first and by_seed is not first]
+        _check_same(by_seed[seed] for seed in by_seed)
+        differences = [measure(by_seed[seed].after) - measure(first[seed].after) for seed in shared]
+        rows.append(
+            Combination(
+                settings,
+                tuple(by_seed),
+                mean_over_seeds([measure(found.before) for found in by_seed.values()]),
+                mean_over_seeds(after),
+                min(float(scores.mean()) for scores in after),
+                mean_over_seeds(differences),
+            )
+        )
+    return sorted(rows, key=lambda row: -row.after.value)
+
+
+def _check_same(found: Iterator[FinishedRun]) -> None:
+    seeds = {one.after.seeds: one.cell.run for one in found}
+    if len(seeds) > 1:
+        path = list(seeds.values())[-1]
+        why = "its evaluation has other episodes than the other runs of the sweep"
+        raise CorruptFileError(Path(path), why, "Remove it, and run the same command again.")
+
+
+def by_success(done: Sequence[FinishedRun]) -> bool:
+    """Whether runs are compared by success at the end: by the return where no run of the sweep ever had a success."""
+    return any(any(found.after.success_any) or any(found.before.success_any) for found in done)
+
+
+def score_of(done: Sequence[FinishedRun]) -> Callable[[Evaluation], Array]:
+    """Return what runs are compared by, (M,) an evaluation."""
+    if by_success(done):
+        return lambda evaluation: np.array(evaluation.success_end, np.float64)
+    return lambda evaluation: np.array(evaluation.returns, np.float64)
+
+
+def table(done: Sequence[FinishedRun]) -> list[dict[str, Any]]:
+    """Return a row for each combination, the best first, as a table shows it."""
+    share = by_success(done)
+    rows = []
+    for choice in choices(done):
+        rows.append(
+            {
+                "settings": choice.name,
+                "seeds": len(choice.seeds),
+                "cloned": value_text(choice.before.value, share),
+                "success" if share else "return": value_text(choice.after.value, share),
+                "95 % interval": interval_text(choice.after, share),
+                "worst seed": value_text(choice.worst, share),
+                "against the first": _gain_text(choice.gain, share),
+            }
+        )
+    return rows
+
+
+def _gain_text(gain: Interval, share: bool) -> str:
+    """Return a difference in words, in points where it is one of shares."""
+    value, low, high = (value_text(100 * number if share else number, sign=True) for number in gain)
+    return "–" if gain.value != gain.value else f"{value} ({low} to {high})"
