@@ -97,6 +97,16 @@ function ends(interval) {
   return interval ? `${percent(interval.low)} to ${percent(interval.high)}` : "";
 }
 
+/**
+ * How often reasons were given beside answers.
+ * @param {Record<string, number>} reasons
+ * @returns {[string, string]}
+ */
+function given(reasons) {
+  const counts = Object.entries(reasons);
+  return [String(counts.reduce((sum, [, count]) => sum + count, 0)), counts.map(([name, count]) => `${name} ${count}`).join(", ")];
+}
+
 /** @param {any} report */
 function figures(report) {
   const warned = report.people.filter((/** @type {any} */ person) => person.warnings.length).length;
@@ -108,6 +118,7 @@ function figures(report) {
     ["Same when asked again", ...together(report.people, "consistency")],
     ["Too fast", ...together(report.people, "too_fast")],
     ["From rewinds and takeovers", String(Object.values(report.implicit).reduce((sum, count) => sum + count, 0)), Object.entries(report.implicit).map(([name, count]) => `${name} ${count}`).join(", ") || "preferences that nobody was asked for"],
+    ...(Object.keys(report.reasons).length ? [/** @type {[string, string, string]} */ (["Reasons given", ...given(report.reasons)])] : []),
     ["Need a look", String(warned), `of ${report.people.length} people`],
   ];
   byId("figures").hidden = !report.people.length;
