@@ -23,6 +23,7 @@ sys.dont_write_bytecode = False
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts deaf to Ctrl-C
 choose_backend()  # before any test imports mujoco, which reads the choice once
 
+gc.disable()  # until all tests are collected: nothing of it is garbage
 _fsync, os.fsync = os.fsync, lambda descriptor: None  # milliseconds each; what tests start, and kill, does sync
 
 hypothesis.settings.register_profile("local", deadline=None)
@@ -80,6 +81,7 @@ def pytest_collection_finish() -> None:
     """Spare the garbage collector what stays: all modules, and the tests themselves."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

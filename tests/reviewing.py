@@ -1,7 +1,8 @@
 """Questions about sample episodes, for the tests of the review page."""
 
 from collections.abc import Sequence
-from itertools import cycle
+from itertools import count as count_from
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,19 @@ from robo_rlhf.feedback.store import Question, Store, question_id
 def questions_about(
     home: Path, dataset: str, kind: str, count: int, *, run: str = "asked", steps: int = 20, **fields: Any
 ) -> list[Question]:
-    """Return questions about clips of a dataset, no two of them alike."""
-    found = Dataset(home / dataset)
-    task = found.list()[0].meta.task
-    places = cycle([(info.meta.id, info.length) for info in found.list()])
+    """Return questions about clips of a dataset, no two of them alike; of few clips, since each has to be drawn."""
+    found = Dataset(home / dataset).list()
+    task = found[0].meta.task
+    places = ((info, start) for start in count_from(0, 3) for info in found)
     clips = KINDS[kind].num_clips.start
     asked = []
     for number in range(count):
-        chosen = [_clip(next(places), steps, number) for _ in range(clips)]
+        chosen = [
+            Segment(info.meta.id, start % (info.length - steps + 1), steps) for info, start in islice(places, clips)
+        ]
         name = question_id(run, number, kind, chosen)
         asked.append(Question(name, run, 1, kind, task, tuple(chosen), dataset, **fields))
     return asked
-
-
-def _clip(place: tuple[str, int], steps: int, number: int) -> Segment:
-    episode, length = place
-    return Segment(episode, (3 * number) % (length - steps + 1), steps)
 
 
 def ask(home: Path, questions: Sequence[Question], **sharing: float) -> None:

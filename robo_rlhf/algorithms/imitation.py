@@ -10,7 +10,7 @@ from robo_rlhf.core.checks import DatasetName
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, NotFoundError, UnknownNameError
 from robo_rlhf.core.files import data_home, find_dataset
 from robo_rlhf.data.layout import require_dataset
-from robo_rlhf.sim.external.ids import is_outside
+from robo_rlhf.sim.external.ids import is_outside, naming
 from robo_rlhf.sim.names import World
 from robo_rlhf.sim.tasks import TASKS
 
@@ -106,7 +106,7 @@ class Imitation(RunAlgorithm, SightOptions):
         if not found:
             filters = {"operator": self.operator, "tag": self.tag, "outcome": outcome}
             given = ", ".join(f"{name} {value!r}" for name, value in filters.items() if value is not None)
-            advice = f"Record some with `robo-rlhf record --task {self.task}`, or name another dataset."
+            advice = f"Record some with `robo-rlhf record {naming(self.task)}`, or name another dataset."
             advice = f"Looked for {given}. {advice}" if given else advice
             raise NotFoundError(f"demonstration in dataset {self.demonstrations} of task", self.task, advice)
         if len(found) < self.demos:

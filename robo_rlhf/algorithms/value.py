@@ -11,6 +11,7 @@ from robo_rlhf.core.checks import DatasetName, Seed
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError
 from robo_rlhf.core.files import data_home
 from robo_rlhf.data.layout import require_dataset
+from robo_rlhf.sim.external.ids import naming
 from robo_rlhf.sim.names import World
 
 
@@ -66,7 +67,7 @@ class Value(Algorithm):
 
         found = Dataset(require_dataset(data_home(self.home), self.source)).list(task=self.task)
         if not found:
-            advice = f"Record some with `robo-rlhf record --task {self.task}`, or name another dataset."
+            advice = f"Record some with `robo-rlhf record {naming(self.task)}`, or name another dataset."
             raise NotFoundError(f"episode in dataset {self.source} of task", self.task, advice)
         episodes = self.episodes_of(self.source, [info.meta.id for info in found])
         with session.progress(f"value function of {self.task}", ("loss",)) as progress:

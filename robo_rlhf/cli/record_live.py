@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.sim.external.ids import naming
 
 if TYPE_CHECKING:
     from teleop.devices import Handheld
@@ -66,7 +67,7 @@ class SessionEndedError(RoboRlhfError):
 def pictures(task: str) -> str:
     """Return where the robot can be seen: a terminal has no room for that."""
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin":
-        return f"Pictures are in the browser form: robo-rlhf record --task {task}"
+        return f"Pictures are in the browser form: robo-rlhf record {naming(task)}"
     return "Pictures are in the browser form: robo-rlhf serve (ssh -L 8600:localhost:8600)"
 
 

@@ -172,6 +172,19 @@ class ConflictError(RoboRlhfError):
         super().__init__(f"Conflict for {shown(what)}: {why}. Nothing was changed.")
 
 
+class RemoteError(RoboRlhfError):
+    """A place at a URL refuses, cannot be reached, or gives something else than what was sent."""
+
+    exit_code = 20
+
+    def __init__(self, url: str, what: str, why: str) -> None:
+        """Say which `url`, `what` of it and `why`."""
+        about = f" ({shown(what)})" if what else ""
+        super().__init__(
+            f"{shown(url)}{about}: {shown(why).rstrip('.')}. What arrived stays; the same command continues."
+        )
+
+
 class BusyError(RoboRlhfError):
     """Something that another program holds."""
 

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from teleop.input.key_bindings import KEYS
 from teleop.station.probe.keys import KEYS as PROBE_KEYS
-from tests.browser.conftest import Served
+from tests.browser.conftest import OpenPage, Served
 from tests.browser.looks import findings, sticks_out
 
 TABLE = [asdict(binding) for binding in KEYS]
@@ -31,9 +31,14 @@ KEEP = next(binding.keys[0] for binding in KEYS if binding.name == "keep")
 
 
 @pytest.fixture
-def heard(page: Page, station: Served) -> Callable[[], list[str]]:
+def page(open_page: OpenPage, station: Served) -> Page:
+    """A page that binds no keys of its own."""
+    return open_page(f"{station.url}/nowhere", link=station.new_link())
+
+
+@pytest.fixture
+def heard(page: Page) -> Callable[[], list[str]]:
     """A page with the keys of the operate page; returns what was heard since the last call."""
-    page.goto(f"{station.url}/nowhere")  # it binds no keys of its own
     page.evaluate("content => { document.querySelector('main').innerHTML = content; }", CONTENT)
     page.evaluate(BIND, TABLE)
     return lambda: list(page.evaluate("heard.splice(0)"))

@@ -1,8 +1,16 @@
 """Toasts and dialogs, as every page uses them."""
 
+import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import OpenPage, Served
 from tests.browser.looks import findings
+
+
+@pytest.fixture
+def page(open_page: OpenPage, station: Served) -> Page:
+    """A page with nothing of its own."""
+    return open_page(f"{station.url}/nowhere", link=station.new_link())
 
 
 def start(page: Page, module: str, code: str) -> None:
@@ -45,14 +53,14 @@ def test_what_is_told_is_text(page: Page) -> None:
 
 
 def test_a_dialog_keeps_the_focus_and_gives_it_back(page: Page) -> None:
-    page.get_by_role("link", name="Record R").focus()
+    page.get_by_role("link", name="Operate").focus()
     start(page, "dialog", "m.confirm('Delete 3 episodes?', 'They go to the trash.', {yes: 'Delete', tone: 'danger'})")
     dialog = page.get_by_role("dialog", name="Delete 3 episodes?")
     expect(dialog.get_by_role("button", name="Delete")).to_be_focused()
     assert findings(page) == []
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    expect(page.get_by_role("link", name="Record R")).to_be_focused()
+    expect(page.get_by_role("link", name="Operate")).to_be_focused()
     assert page.evaluate("outcome") is False
     start(page, "dialog", "m.confirm('Delete 3 episodes?', 'They go to the trash.', {yes: 'Delete'})")
     page.keyboard.press("Enter")

@@ -26,6 +26,7 @@ from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.sim.envs.partial_observation import ObservationMask
 from robo_rlhf.sim.tasks import TASKS
 from tests.arenas import save_policies
+from tests.forking import forked
 
 PATIENCE = 120.0  # [s]
 TWO = ["arena", "--policies", "old", "new", "--seeds", "3", "--name", "duel"]
@@ -215,13 +216,11 @@ def test_a_killed_arena_goes_on_as_if_it_had_not_been(
     at: Callable[[Path], bool], trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["arena", "--policies", "old", "new", "--seeds", "20", "--judge", "simulated"]
-    program = [sys.executable, "-m", "robo_rlhf.cli.main", *command, "--name", "killed", "--home", str(trained)]
-    process = subprocess.Popen(program, stderr=subprocess.DEVNULL, start_new_session=True, env=_environment())
+    process = forked([*command, "--name", "killed", "--home", str(trained)], trained.with_name("errors"))
     until = time.monotonic() + PATIENCE
     while not at(trained) and process.poll() is None and time.monotonic() < until:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.end(signal.SIGKILL)
     killed = result(capsys, [*command, "--name", "killed"])
     assert (killed["done"], killed["asked"], killed["answers"]) == (True, 20, 20)
     assert _episodes(trained / "runs" / "killed") == 40

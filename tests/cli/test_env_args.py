@@ -51,3 +51,9 @@ def test_built_in_policies_and_arguments_make_a_dataset(home: Path, capsys: pyte
     assert not episode.action.any()
     assert episode.meta.obs_names[:2] == ("obs[0]", "obs[1]")
     assert episode.meta.action_names == ("joint0", "joint1")
+
+
+def test_advice_names_it_as_a_command_line_does(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rollout", "--env", "Pusher-v5@5", "--policy", "zero", "-n", "1", "--dataset", "d"]) == 0
+    assert main(["train", "bc", "--task", "Pusher-v5@5", "--dataset", "d"]) != 0
+    assert "Record some with `robo-rlhf record --env Pusher-v5@5`" in capsys.readouterr().err

@@ -149,10 +149,10 @@ def test_ctrl_c_says_what_it_leaves(
 
 def test_only_what_goes_on_is_said_to_go_on() -> None:
     said = {name: getattr(COMMANDS[name], "stopped", STOPPED) for name in COMMANDS}
-    moving = {f"episodes {name}" for name in ("export", "import", "merge", "copy", "split")}
+    moving = {f"episodes {name}" for name in ("export", "import", "merge", "copy", "split", "push", "pull")}
     assert {name for name, text in said.items() if text == CONTINUES} == {
         "run", "train bc", "train cpl", "train dagger", "train ppo", "train sac", "train reward", "arena", "evaluate",
-        "rollout", "samples",
+        "rollout", "samples", "sweep", "runs push", "runs pull",
         *moving,
     }  # fmt: skip
     assert {name for name, text in said.items() if text == STAYS} == {

@@ -2,6 +2,7 @@
 
 import shutil
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,13 @@ COMPARED = ("metrics.jsonl", "truth.jsonl", "result.json", "policy.safetensors",
 def short_config(**asked: Any) -> PipelineConfig:
     approvals = 0.25 if asked.get("demos", 4) else 0.0
     own = {"task": "reach", "demos": 4, "labels": 12, "rounds": 2, "episodes": 8, "approvals": approvals}
-    return preset("tiny", **{**own, **asked})
+    return short_fit(preset("tiny", **{**own, **asked}))
+
+
+def short_fit(config: PipelineConfig) -> PipelineConfig:
+    """Fit the reward by few updates, also where there are few answers."""
+    fit = replace(config.reward.fit, updates_blind=config.reward.fit.updates)
+    return replace(config, reward=replace(config.reward, fit=fit))
 
 
 def fresh_home(reach_home: Path, folder: Path) -> Path:

@@ -14,8 +14,8 @@ from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline.config import PipelineConfig, preset, share
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.loop import run_loop
+from robo_rlhf.pipeline.steps import exploration_noise
 from robo_rlhf.pipeline.steps.cloning import clone_demonstrations, load_demonstrations, trimmed
-from robo_rlhf.pipeline.steps.exploration_noise import choose_exploration_noise
 from robo_rlhf.pipeline.steps.finetuning import finetune
 from robo_rlhf.pipeline.steps.gate import may_replace
 from robo_rlhf.rewards.checkpoint import load_reward
@@ -103,7 +103,10 @@ def test_fine_tuning_never_sees_task_reward_or_success(finished: Path, reach_hom
     assert (stage / "truth.jsonl").read_text() != truth  # the poison was there
 
 
-def test_choices_never_see_task_reward_or_success(finished: Path, reach_home: Path, tmp_path: Path) -> None:
+def test_choices_never_see_task_reward_or_success(
+    finished: Path, reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exploration_noise, "EPISODES", 8)
     home, found = fresh_home(reach_home, tmp_path / "home"), []
     head = load_success(finished / "round-1" / "success" / "checkpoints" / "success.safetensors")
     settings = {"choose_exploration_noise": True, "gate_episodes": 8}
@@ -112,7 +115,7 @@ def test_choices_never_see_task_reward_or_success(finished: Path, reach_home: Pa
             seen: Any = wrap(context.env)
             seeing = dataclasses.replace(context, env=seen)
             policy = dataclasses.replace(clone_demonstrations(context), success=head)
-            choose_exploration_noise(seeing, policy)
+            exploration_noise.choose_exploration_noise(seeing, policy)
             may_replace(seeing, policy, policy, 1)
         found.append([read(context.run.path, f"{stage}/result.json") for stage in ("exploration", "round-1/gate")])
     assert found[0] == found[1]

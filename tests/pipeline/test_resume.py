@@ -1,9 +1,6 @@
 """A job that is killed at any instant and resumed ends bit for bit as an uninterrupted one."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from robo_rlhf.cli.main import main
+from tests.forking import PATIENCE, Forked, forked
 from tests.pipeline.making import fresh_home, traces
 
 SLOW_ENOUGH = ("--set", "clone.updates=400", "--set", "finetune.iterations=8", "--set", "reward.fit.updates=80")
@@ -22,8 +20,6 @@ MOMENTS = {  # a stage, and the file whose appearance says that it is at work
     "finetune": "round-1/finetune/checkpoints/training.safetensors",
     "finetune again": "round-2/finetune/metrics.jsonl",
 }
-PATIENCE = 300  # [s]
-
 
 FLOW = ("--set", "clone.policy=flow")  # what the default job clones: a frozen flow with a correction on top
 
@@ -32,34 +28,17 @@ def command(home: Path, *more: str) -> list[str]:
     return ["run", *OPTIONS, *more, "--run", "job", "--home", str(home)]
 
 
-def start(home: Path, *more: str) -> subprocess.Popen[str]:
-    """Start the command as a person would, with Ctrl-C doing what it does in a terminal."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "robo_rlhf.cli.main", *command(home, *more)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "COLUMNS": "200"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+def start(home: Path, *more: str) -> Forked:
+    return forked(command(home, *more), home.with_name(f"{home.name}-errors"))
 
 
-def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
+def wait_for(file: Path, process: Forked) -> None:
     """Wait until a file is there, while the process works."""
     until = time.monotonic() + PATIENCE
     while not file.exists():
-        assert process.poll() is None, process.communicate()[1]
+        assert process.poll() is None, process.errors()
         assert time.monotonic() < until, f"{file} never came"
         time.sleep(0.002)
-
-
-def end(process: subprocess.Popen[str], with_signal: int | None = None) -> tuple[int, str]:
-    """End the process, or let it end, and return its exit code and its output on stderr."""
-    if with_signal is not None:
-        process.send_signal(with_signal)
-    _, said = process.communicate(timeout=PATIENCE)
-    return process.returncode, said
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +53,7 @@ def kill_at(stages: Iterable[str], home: Path) -> None:
     for stage in stages:
         process = start(home)
         wait_for(home / "runs" / "job" / MOMENTS[stage], process)
-        code, _ = end(process, signal.SIGKILL)
+        code, _ = process.end(signal.SIGKILL)
         assert code == -signal.SIGKILL, f"{stage} was over too soon"
 
 
@@ -86,12 +65,12 @@ def test_a_job_that_is_killed_or_told_to_stop_ends_as_if_nothing_had_happened(
     kill_at(["clone"], home)
     process = start(home)
     wait_for(home / "runs" / "job" / "round-1" / "finetune" / "metrics.jsonl", process)
-    code, said = end(process, signal.SIGINT)
+    code, said = process.end(signal.SIGINT)
     assert code == 130
     assert said.splitlines()[-1] == "stopped; run the same command to continue"
     assert "Traceback" not in said
     kill_at(["finetune again"], home)
-    code, said = end(start(home))
+    code, said = start(home).end()
     assert code == 0, said
     assert traces(home / "runs" / "job") == traces(undisturbed / "runs" / "job")
 
@@ -102,7 +81,7 @@ def test_a_job_that_is_killed_in_every_stage_ends_as_if_nothing_had_happened(
 ) -> None:
     home = fresh_home(reach_home, tmp_path / "home")
     kill_at(MOMENTS, home)
-    code, said = end(start(home))
+    code, said = start(home).end()
     assert code == 0, said
     assert traces(home / "runs" / "job") == traces(undisturbed / "runs" / "job")
 
@@ -110,12 +89,12 @@ def test_a_job_that_is_killed_in_every_stage_ends_as_if_nothing_had_happened(
 @pytest.mark.slow
 def test_a_correction_on_top_of_a_flow_goes_on_as_if_nothing_had_happened(reach_home: Path, tmp_path: Path) -> None:
     home, left_alone = (fresh_home(reach_home, tmp_path / name) for name in ("home", "left alone"))
-    code, said = end(start(left_alone, *FLOW))
+    code, said = start(left_alone, *FLOW).end()
     assert code == 0, said
     process = start(home, *FLOW)
     wait_for(home / "runs" / "job" / "round-2" / "finetune" / "metrics.jsonl", process)
-    assert end(process, signal.SIGKILL)[0] == -signal.SIGKILL, "it was over too soon"
-    code, said = end(start(home, *FLOW))
+    assert process.end(signal.SIGKILL)[0] == -signal.SIGKILL, "it was over too soon"
+    code, said = start(home, *FLOW).end()
     assert code == 0, said
     assert traces(home / "runs" / "job") == traces(left_alone / "runs" / "job")
 

@@ -32,7 +32,7 @@ class Desk:
             store.tasks.set_sharing(gold_share=0.0, repeat_share=0.0)
             fill(store, LITTLE)
         self.where, self.taken = where, list[str]()
-        self.station = Station(home, database=where)
+        self.station = Station(home, database=where, lean=True)
         app = create_app(self.station)
         self.client = TestClient(app, base_url=ORIGIN, headers={"origin": ORIGIN}, raise_server_exceptions=False)
         self.client.__enter__()  # one event loop for all that is asked, as a server has

@@ -1,7 +1,6 @@
 import dataclasses
+import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from robo_rlhf.policies.on_base import on_top_of
 from robo_rlhf.policies.residual import ResidualPolicy
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training import ppo
+from tests.forking import Forked
 from tests.toy import ToyEnv
 
 SHORT = ppo.Config(num_envs=8, iterations=4, epochs=2, minibatch=64, warmup_epochs=2, save_every=1, critic_width=16)
@@ -263,21 +263,9 @@ def test_stopped_and_continued_equals_uninterrupted(tmp_path: Path, save_every: 
     assert continued.calls == 4 - (call - 1) // save_every * save_every  # what was saved is not done again
 
 
-CHILD = """
-import os, signal, sys
-from pathlib import Path
-import torch
-from tests.training.test_ppo import Stop, short
-torch.set_num_threads(1)
-short(Path(sys.argv[1]), reward=Stop(3, lambda: os.kill(os.getpid(), signal.SIGKILL)))
-"""
-
-
-@pytest.mark.slow
 def test_killed_and_continued_equals_uninterrupted(tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
-    child = subprocess.run([sys.executable, "-c", CHILD, str(tmp_path / "killed")], cwd=root, check=False)
-    assert child.returncode == -signal.SIGKILL
+    stop = Stop(3, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    assert Forked(lambda: short(tmp_path / "killed", reward=stop), tmp_path).end()[0] == -signal.SIGKILL
     assert Run(tmp_path / "killed", SHORT).result() is None
     assert traces(short(tmp_path / "killed")) == traces(short(tmp_path / "whole"))
 

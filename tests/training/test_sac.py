@@ -1,7 +1,6 @@
 import dataclasses
+import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training import sac
 from robo_rlhf.training.sac import QEnsemble
+from tests.forking import Forked
 from tests.toy import ToyEnv, demonstrations
 
 SHORT = sac.Config(
@@ -298,20 +298,12 @@ def test_stopped_and_continued_equals_uninterrupted(tmp_path: Path, save_every: 
     assert traces(short(tmp_path / "stopped", config)) == traces(short(tmp_path / "whole", config))
 
 
-CHILD = """
-import os, signal, sys
-from pathlib import Path
-import torch
-from tests.training.test_sac import short
-torch.set_num_threads(1)
-short(Path(sys.argv[1]), progress=lambda done, *_: done == 3 and os.kill(os.getpid(), signal.SIGKILL))
-"""
-
-
 def test_killed_and_continued_equals_uninterrupted(tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
-    child = subprocess.run([sys.executable, "-c", CHILD, str(tmp_path / "killed")], cwd=root, check=False)
-    assert child.returncode == -signal.SIGKILL
+    def progress(done: int, total: int, metrics: Any) -> None:
+        if done == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert Forked(lambda: short(tmp_path / "killed", progress=progress), tmp_path).end()[0] == -signal.SIGKILL
     assert Run(tmp_path / "killed", SHORT).result() is None
     assert traces(short(tmp_path / "killed")) == traces(short(tmp_path / "whole"))
 

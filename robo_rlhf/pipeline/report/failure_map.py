@@ -11,6 +11,7 @@ from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.pipeline.report.charts import Axis, scatter_chart
 from robo_rlhf.pipeline.report.findings import Findings
 from robo_rlhf.sim.envs.task_env import make_env
+from robo_rlhf.sim.external.ids import naming
 
 RECORD_SEED = 7_500_000  # first of the seeds that are offered to record from: no result is reported on them
 OFFERED, CANDIDATES = 3, 128  # of these
@@ -81,7 +82,7 @@ def _advice(findings: Findings, found: FailureMap) -> str:
         return '<p class="quiet">No part of the starts stands out: failures are as likely from anywhere.</p>'
     task = findings.config["task"]
     lines = [
-        f"<dt><code>robo-rlhf record --task {escape(task)} --seed {seed}</code></dt>"
+        f"<dt><code>robo-rlhf record {escape(naming(task))} --seed {seed}</code></dt>"
         f"<dd>{failing} of the {NEAREST} nearest starts fail</dd>"
         for seed, failing in zip(found.seeds, found.failing, strict=True)
     ]

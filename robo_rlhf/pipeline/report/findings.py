@@ -30,6 +30,7 @@ from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rewards.latest import PenalizedReward
 from robo_rlhf.rollouts.evaluation import Comparison, Evaluation, compare
 from robo_rlhf.sim.column_names import column_names
+from robo_rlhf.sim.external.ids import naming
 from robo_rlhf.sim.tasks import TASKS
 
 MOST_LOOKED_AT = 32  # episodes from which it is said what the reward looks at
@@ -138,12 +139,12 @@ class Findings:
     def last_round(self) -> LastRound:
         """Return the last round's collected episodes as the learned and the task's own reward see them."""
         last = self.rounds[-1]
-        stored = read_json(self.path / f"round-{last}" / "collect" / "result.json", dict)
+        stored = read_json(self.path / f"round-{last}" / "collect" / "result.json", list, entry="episodes")
         reward = PenalizedReward(
             load_reward(self.path / f"round-{last}" / "reward" / "checkpoints" / "reward.safetensors"),
             self.config["uncertainty_penalty"],
         )
-        episodes = [e for e in Dataset(self.path / "episodes").load_all(stored["episodes"]) if len(e)]
+        episodes = [e for e in Dataset(self.path / "episodes").load_all(stored) if len(e)]
         return LastRound(
             np.array([float(reward(e.obs[:-1], e.action, e.obs[1:]).sum()) for e in episodes]),
             np.array([float(e.reward.sum(dtype=np.float64)) for e in episodes]),
@@ -166,7 +167,7 @@ class Findings:
     def command(self) -> str:
         """Return a command that repeats the run, given the same demonstrations in the data home."""
         task, config = self.config["task"], dict(self.asked)
-        words = ["robo-rlhf run", f"--task {task}" if task in TASKS else f"--env {task}"]
+        words = ["robo-rlhf run", naming(task)]
         words += [f"--{name} {config[name]}" for name in PLAIN if config[name] != ""]
         asked = {f.name: config[f.name] for f in fields(PipelineConfig) if f.name in (*PLAIN, "task")}
         choices = []

@@ -75,6 +75,15 @@ def is_outside(name: str) -> bool:
     return "/" in name or "-v" in name
 
 
+def naming(name: str) -> str:
+    """Return how a command line names a task or an outside environment.
+
+    >>> naming("reach"), naming("Pusher-v5")
+    ('--task reach', '--env Pusher-v5')
+    """
+    return f"--env {name}" if is_outside(name) else f"--task {name}"
+
+
 def scene_name(task: str, seed: int) -> str:
     """Return the name of the scene of an outside environment whose model depends on the seed of the episode."""
     return f"{task}{SEED_SIGN}{seed}"

@@ -179,6 +179,35 @@ function people(everybody) {
   );
 }
 
+/** @type {[string, (operator: any) => Node | string][]} */
+const SHOWN = [
+  ["Demonstrations", (operator) => operator.demonstrations.toLocaleString("en")],
+  ["Success", (operator) => withEnds(operator.success, percent)],
+  ["Seconds until done", (operator) => withEnds(operator.seconds, (value) => value.toFixed(1))],
+  ["Largest jerk [m/s³]", (operator) => withEnds(operator.jerk, (value) => value.toPrecision(3))],
+];
+
+/**
+ * A figure above its interval.
+ * @param {{value: number, low: number, high: number} | null} interval
+ * @param {(value: number) => string} show
+ */
+function withEnds(interval, show) {
+  if (!interval) return "–";
+  return element("span", {}, show(interval.value), element("small", {}, `${show(interval.low)} to ${show(interval.high)}`));
+}
+
+/** Show how well people drive the chosen task. */
+async function operators() {
+  const { task } = chosen;
+  const found = task ? (await get(`/api/quality/operators?${new URLSearchParams({ task })}`)).operators : [];
+  if (task !== chosen.task) return;
+  byId("operators-part").hidden = !found.length;
+  byId("operators-of").textContent = task.replaceAll("_", " ");
+  byId("operators-head").replaceChildren(element("th", { scope: "col" }, "Operator"), ...SHOWN.map(([name]) => element("th", { scope: "col", class: "count" }, name)));
+  byId("operators").replaceChildren(...found.map((/** @type {any} */ one) => element("tr", {}, element("th", { scope: "row" }, one.operator || "nobody named"), ...SHOWN.map(([name, show]) => element("td", { class: "count", "data-label": name }, show(one))))));
+}
+
 /** @param {any} report */
 function charts(report) {
   const made = [];
@@ -286,6 +315,7 @@ for (const name of /** @type {("task" | "run")[]} */ (["task", "run"])) {
     history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}`);
     drawn = formOf = "";
     look();
+    tellRefusals(operators);
   });
 }
 byId("anew").addEventListener("click", () => look(true));
@@ -294,3 +324,4 @@ document.addEventListener("visibilitychange", () => !document.hidden && look());
 const keys = bindKeys(page.keys, { anew: (pressed) => void (pressed && look(true)), settings: (pressed) => void (pressed && byId("settings-title").focus()) }, { scope: "quality" });
 printKeys(keys.table);
 look();
+tellRefusals(operators);

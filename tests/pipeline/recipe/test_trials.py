@@ -20,7 +20,7 @@ from robo_rlhf.pipeline.recipe.speed import Speed
 from robo_rlhf.pipeline.report.findings import Findings
 from robo_rlhf.pipeline.report.page import page
 from robo_rlhf.pipeline.steps import exploration_noise, self_imitation
-from tests.pipeline.making import fresh_home, read, traces
+from tests.pipeline.making import fresh_home, read, short_fit, traces
 
 SIZES = {"clone.updates": 40, "clone_ways": 2, "self_imitation_rounds": 1, "self_imitation_episodes": 8}
 
@@ -43,7 +43,7 @@ class Flattered:
 def config() -> PipelineConfig:
     found = preset("tiny", task="reach", demos=6, labels=20, rounds=2, episodes=8, minutes=1.0)
     clone = replace(found.clone, policy="flow", settings={"width": 16, "noise": 0.0})
-    return replace(found, clone=clone, keep="clone.updates,finetune,collect,num_envs", gate_episodes=8)
+    return replace(short_fit(found), clone=clone, keep="clone.updates,finetune,collect,num_envs", gate_episodes=8)
 
 
 @pytest.fixture(scope="module")

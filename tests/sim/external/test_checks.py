@@ -218,3 +218,10 @@ def raised_by(work: Callable[[], None]) -> str:
     except Exception as error:
         return checks.raised("step", error)
     raise AssertionError
+
+
+def test_an_assertion_without_a_message_is_shown_itself() -> None:
+    def wheel() -> None:
+        raise AssertionError
+
+    assert raised_by(wheel).endswith("): raise AssertionError")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from starlette.routing import BaseRoute
@@ -39,11 +40,18 @@ def app(station: Station) -> FastAPI:
     return app
 
 
+@pytest.fixture(scope="session")
+def event_loop() -> Iterator[BlockingPortal]:
+    """An event loop for all test clients: each request would start a thread with a loop of its own."""
+    with start_blocking_portal() as portal:
+        yield portal
+
+
 Visit = Callable[..., TestClient]
 
 
 @pytest.fixture
-def visit(app: FastAPI, station: Station) -> Iterator[Visit]:
+def visit(app: FastAPI, station: Station, event_loop: BlockingPortal) -> Iterator[Visit]:
     """Return a function that gives a new browser, signed in as a person of a role, or as nobody."""
     clients: list[TestClient] = []
 
@@ -52,6 +60,7 @@ def visit(app: FastAPI, station: Station) -> Iterator[Visit]:
         client = TestClient(
             app, base_url=ORIGIN, headers=headers, follow_redirects=False, raise_server_exceptions=False
         )
+        client.portal = event_loop
         clients.append(client)
         if role is not None:
             person = station.people.add(f"{role}{len(clients)}", role)

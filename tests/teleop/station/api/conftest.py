@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.from_thread import BlockingPortal
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -29,7 +30,7 @@ def episodes(home: Path, station: Station) -> Dataset:
 
 
 @pytest.fixture
-def program(app: FastAPI, station: Station) -> Iterator[Program]:
+def program(app: FastAPI, station: Station, event_loop: BlockingPortal) -> Iterator[Program]:
     """Return a function that gives a program with the token of a new person of a role."""
     clients: list[TestClient] = []
 
@@ -44,6 +45,7 @@ def program(app: FastAPI, station: Station) -> Iterator[Program]:
             follow_redirects=False,
             raise_server_exceptions=False,
         )
+        client.portal = event_loop
         clients.append(client)
         return client
 
