@@ -8,11 +8,13 @@ import dataclasses
 import inspect
 import io
 import itertools
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from myst_parser.parsers.sphinx_ import MystParser
 from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 
@@ -155,6 +157,30 @@ GENERATED: dict[str, Callable[[], str]] = {
 }
 
 
+class NotebookParser(MystParser):
+    """Reads a notebook as Markdown: its cells in order, and beneath a cell of code what it printed."""
+
+    supported = ("notebook",)
+
+    def parse(self, inputstring: str, document: Any) -> None:
+        """Parse a notebook."""
+        super().parse("\n".join(_cells(json.loads(inputstring))), document)
+
+
+def _cells(notebook: dict[str, Any]) -> Iterator[str]:
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            yield f"{text}\n"
+        else:
+            for of_shell, lines in itertools.groupby(text.splitlines(), lambda line: line.startswith("!")):
+                language, code = ("text" if of_shell else "python"), "\n".join(lines).strip("\n")
+                yield f"```{language}\n{code}\n```\n"
+            printed = "".join(line for output in cell["outputs"] for line in output["text"])
+            if printed:
+                yield f"```text\n{printed.rstrip()}\n```\n"
+
+
 def fill_in(app: Sphinx, page: str, source: list[str]) -> None:
     """Put what is generated in the place of the comment that names it."""
     for name, make in GENERATED.items():
@@ -166,4 +192,6 @@ def fill_in(app: Sphinx, page: str, source: list[str]) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect it."""
     app.connect("source-read", fill_in)
+    app.add_source_suffix(".ipynb", "notebook")
+    app.add_source_parser(NotebookParser)
     return {"parallel_read_safe": True}

@@ -51,7 +51,6 @@ ALLOWED = {
     ("robo_rlhf/feedback/transfer/export.py", "open"): "in a folder that is synced whole before it gets its name",
     ("robo_rlhf/feedback/transfer/export.py", "ParquetWriter"): "in a folder that is synced before it is named",
     ("robo_rlhf/remote/place.py", "makedirs"): "at the other side, not on this disk",
-    ("teleop/station/library/facts_cache.py", "open"): "worked out again where it is lost",
     ("teleop/station/operate/hub.py", "open"): "the log of sessions, which nothing reads back",
     ("robo_rlhf/processes/detached.py", "open"): "what a process printed; written again by the next one",
     ("teleop/station/arena/arenas.py", "open"): "what a process said last; gone with the station",

@@ -12,7 +12,7 @@ from robo_rlhf.algorithms.examples import TASK, recorded
 from robo_rlhf.algorithms.imitation import Imitation
 from robo_rlhf.algorithms.reinforcement import check_axes
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError, UnknownNameError
-from robo_rlhf.core.files import data_home
+from robo_rlhf.core.files import data_home, read_whole
 from robo_rlhf.policies.latest_policy import reward_at
 from robo_rlhf.sim.names import check_world
 
@@ -104,7 +104,7 @@ class BC(Imitation):
         """Return the options that the run stores; of the reward also its digest: another one weighs otherwise."""
         if self.judge is None:
             return super().asked()
-        digest = hashlib.sha256(self.judge.read_bytes()).hexdigest()[:16]
+        digest = hashlib.sha256(read_whole(self.judge, "Name the checkpoint of a reward.")).hexdigest()[:16]
         weighed: dict[str, Any] = {"reward": str(self.judge), "digest": digest, "weights": self.weights}
         weighed |= {"temperature": self.weight_temperature, "objective": self.weight_objective}
         return {**super().asked(), "weighed": weighed}

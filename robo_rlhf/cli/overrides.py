@@ -1,12 +1,12 @@
 """NAME=VALUE on the command line, for any field of a tree of frozen dataclasses."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.legacy_names import setting_now
+from robo_rlhf.core.seal import parse_json
 
 T = TypeVar("T")
 
@@ -45,8 +45,8 @@ def _value(text: str, present: Any, name: str) -> Any:
     if isinstance(present, str):
         return text
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
+        value = parse_json(text)
+    except ValueError:
         value = text
     if isinstance(present, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)

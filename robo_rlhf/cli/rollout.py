@@ -21,7 +21,7 @@ from robo_rlhf.core.checks import (
     NewDataset,
 )
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.core.files import data_home, new_dataset
+from robo_rlhf.core.files import data_home, new_dataset, read_whole
 from robo_rlhf.policies.latest_policy import policy_at
 from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.names import OnRobot, World
@@ -221,7 +221,7 @@ def policy_asked(policy: str, home: Path | None) -> str:
     """Return text that identifies a policy: its name, and for a checkpoint a digest of its content."""
     if is_code(policy):
         return policy
-    content = policy_at(Path(policy), data_home(home)).read_bytes()
+    content = read_whole(policy_at(Path(policy), data_home(home)), "Name a checkpoint.")
     return f"{policy} {hashlib.sha256(content).hexdigest()[:16]}"
 
 

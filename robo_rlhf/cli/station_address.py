@@ -1,10 +1,9 @@
 """The address of the station over a data home, stored by `serve` for the links that `team` prints."""
 
-import json
 from pathlib import Path
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.core.files import write_json
+from robo_rlhf.core.files import read_if_whole, write_json
 
 ADDRESS = "station.json"  # in the data home
 
@@ -20,8 +19,8 @@ def noted_address(home: Path) -> str:
     Raises:
         InvalidValueError: none was ever started over it.
     """
-    try:
-        return str(json.loads((home / ADDRESS).read_bytes())["url"])
-    except (OSError, ValueError, LookupError, TypeError):
+    url = read_if_whole(home / ADDRESS).get("url")
+    if not isinstance(url, str):
         expected = f"the address of the station, because none has run over {home} yet (`robo-rlhf serve` starts one)"
-        raise InvalidValueError("--url", "none", expected) from None
+        raise InvalidValueError("--url", "none", expected)
+    return url

@@ -11,7 +11,7 @@ import tyro
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.database import DatabaseOptions
 from robo_rlhf.cli.team import BY, Name
-from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.core.errors import InvalidValueError, NotFoundError
 from robo_rlhf.core.files import data_home
 
 
@@ -92,7 +92,14 @@ class TeamConsent(DatabaseOptions):
                 found = store.consents.current()
                 print(found.text if found else "There is no consent text.", file=sys.stdout)
                 return 0
-            text = "" if self.file is None else self.file.read_text()
+            text = "" if self.file is None else self._text(self.file)
             number = store.consents.write(text, Principal(BY)).number
         print(f"version {number}: " + ("everybody is asked before the next question" if text else "nobody is asked"))
         return 0
+
+    @staticmethod
+    def _text(file: Path) -> str:
+        try:
+            return file.read_text("utf-8")
+        except UnicodeDecodeError:
+            raise InvalidValueError("consent text", file, "a file of Markdown in UTF-8") from None

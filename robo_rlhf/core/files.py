@@ -13,8 +13,9 @@ import shutil
 import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 from robo_rlhf.core.checks import (
     RUNS,
@@ -30,6 +31,7 @@ from robo_rlhf.core.errors import (
 )
 from robo_rlhf.core.seal import (
     blank_object,
+    parse_json,
     seal_object,
     take_seal,
 )
@@ -185,22 +187,24 @@ def copy_atomic(source: Path, target: Path) -> None:
     sync(target.parent)
 
 
-def write_json(path: Path, value: Any, *, reserve: int | None = None) -> None:
-    """Write `value` as readable JSON as `write_atomic` does; keys keep their order. An object is sealed, see `seal`."""
-    shown = blank_object(value) if isinstance(value, dict) else value
-    content = (json.dumps(shown, indent=2, ensure_ascii=False) + "\n").encode()
-    if isinstance(value, dict):
-        content = seal_object(content[:-1] + _SEALED_END)
-    write_atomic(path, content, reserve=reserve)
+def write_json(path: Path, value: dict[str, Any], *, reserve: int | None = None, indent: int | None = 2) -> None:
+    """Write `value` as readable JSON as `write_atomic` does, sealed (see `seal`); keys keep their order."""
+    write_atomic(path, sealed_json(value, indent), reserve=reserve)
 
 
-def read_json(path: Path, kind: type[T], advice: str = "") -> T:
+def sealed_json(value: dict[str, Any], indent: int | None = None) -> bytes:
+    """Return the content of a file of one JSON object, sealed."""
+    return seal_object(json.dumps(blank_object(value), indent=indent, ensure_ascii=False).encode() + _SEALED_END)
+
+
+def read_json(path: Path, kind: type[T], advice: str = "", *, entry: str = "") -> T:
     """Return what a file of JSON holds; a sealed object without its seal. One without may be of any origin.
 
     Args:
         path: the file.
         kind: what it holds: `dict`, `list` or `str`.
         advice: what to do where it is damaged; else a copy is asked for.
+        entry: the one entry of an object that is returned in its place. Earlier versions wrote that alone, unsealed.
 
     Raises:
         CorruptFileError: it is no file, no JSON, nested too deeply, not of this kind, or not what was sealed.
@@ -212,22 +216,29 @@ def read_json(path: Path, kind: type[T], advice: str = "") -> T:
     )
     content = read_whole(path, advice)
     try:
-        value = json.loads(content)
-        if not isinstance(value, kind):
-            raise ValueError(f"it holds no {_KINDS[kind]}")
+        value = parse_json(content)
         if isinstance(value, dict):
             take_seal(content, value, must=content.endswith(_SEALED_END))
-    except RecursionError as error:
-        raise CorruptFileError(path, "it is nested too deeply", advice) from error
+            value = value.get(entry) if entry else value
+        if not isinstance(value, kind):
+            raise ValueError(f"it holds no {_KINDS[kind]}")
     except ValueError as error:
         raise CorruptFileError(path, str(error), advice) from error
     return value
 
 
+def read_if_whole(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file that is only displayed, or made again; an empty one where it cannot be read."""
+    try:
+        return read_json(path, dict)
+    except (OSError, CorruptFileError):
+        return {}
+
+
 _KINDS: dict[type, str] = {dict: "JSON object", list: "list", str: "text"}
 
 
-def open_whole(path: Path, advice: str) -> IO[bytes]:
+def open_whole(path: Path, advice: str) -> BufferedReader:
     """Open a file to read. Anything else at that path is refused: reading a pipe could block forever.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import Any
 
 from robo_rlhf.core.errors import FileWarning
 from robo_rlhf.core.files import read_whole
-from robo_rlhf.core.seal import blank_object, seal_object, take_seal
+from robo_rlhf.core.seal import blank_object, parse_json, seal_object, take_seal
 
 _ADVICE = "Put a copy of it in its place."
 
@@ -35,10 +35,7 @@ def row_of(line: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it holds none, or not what was sealed.
     """
-    try:
-        row = json.loads(line)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    row = parse_json(line)
     if not isinstance(row, dict):
         raise ValueError("it is no JSON object")
     take_seal(line, row, must=False)
@@ -81,6 +78,6 @@ def append_line(path: Path, row: Mapping[str, Any]) -> None:
 def cut_torn_line(path: Path) -> None:
     """Cut off half a line that a crash left at the end of a file."""
     if path.exists():
-        content = path.read_bytes()
+        content = read_whole(path, _ADVICE)
         if not content.endswith(b"\n"):
             os.truncate(path, content.rfind(b"\n") + 1)

@@ -45,6 +45,7 @@ from robo_rlhf.core.files import (
 from robo_rlhf.core.json_lines import append_line, cut_torn_line, read_lines, sealed_lines
 from robo_rlhf.core.seal import (
     blank_object,
+    parse_json,
     seal_object,
     take_seal,
 )
@@ -171,7 +172,7 @@ class Run:
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write the result; the run is finished from here on."""
         self._sync()
-        write_json(self.path / "result.json", result)
+        write_json(self.path / "result.json", dict(result))
 
     def result(self) -> dict[str, Any] | None:
         """Return the result of a finished run, None for one that is not.
@@ -221,9 +222,10 @@ def checkpoint_meta(content: bytes) -> dict[str, Any]:
     """Return the JSON object in the header of a checkpoint, from its first bytes and unchecked.
 
     Raises:
-        ValueError, KeyError, TypeError, RecursionError: the bytes are none of a checkpoint.
+        ValueError, KeyError, TypeError: the bytes are none of a checkpoint.
     """
-    meta = json.loads(json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]["meta"])
+    header = parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    meta = parse_json(header["__metadata__"]["meta"])
     if not isinstance(meta, dict):
         raise TypeError("its header holds no JSON object")
     return meta

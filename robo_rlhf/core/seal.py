@@ -6,6 +6,7 @@ CRC-32, computed with zeros in place of both) in a place where the format keeps 
 seal was found to fit.
 """
 
+import json
 import zlib
 from typing import Any
 
@@ -44,6 +45,18 @@ def sealed_length(content: bytes, start: int, at: int, mark: bytes = MARK) -> in
     if content[begin:end] != b"%08x%08x" % (length, crc):
         raise ValueError("its checksum does not fit")
     return length
+
+
+def parse_json(content: bytes | str) -> Any:
+    """Return the value of JSON text; everything that comes from outside is parsed here.
+
+    Raises:
+        ValueError: it is no JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def blank_object(value: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from robo_rlhf.core.files import open_whole
+
 PATTERN = "events.out.tfevents.*"
 VERSION = b"brain.Event:2"  # what readers expect of the first record
 _HEAD, _FOOT = struct.Struct("<QI"), struct.Struct("<I")  # around the bytes of a record
@@ -83,7 +85,7 @@ def _last_end(path: Path, step: int | None = None) -> int:
 
 def _records(path: Path) -> Iterator[tuple[int, int, float]]:
     """Yield where each whole record ends, its step, and when it was written [s since 1970]."""
-    with path.open("rb") as file:
+    with open_whole(path, "Remove it.") as file:
         size, end = os.fstat(file.fileno()).st_size, 0
         while len(head := file.read(_HEAD.size)) == _HEAD.size:
             length, _ = _HEAD.unpack(head)

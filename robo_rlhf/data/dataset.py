@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from robo_rlhf.core.errors import ConflictError, CorruptFileError, InvalidValueError, VersionError
-from robo_rlhf.core.files import read_json, write_atomic, write_atomic_many, write_json
+from robo_rlhf.core.files import read_json, read_whole, write_atomic, write_atomic_many, write_json
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta
 from robo_rlhf.data.curation import Curated
 from robo_rlhf.data.layout import (
@@ -34,6 +34,7 @@ from robo_rlhf.data.split import split_families
 
 MIXED = "mixed"
 _GROUP = 64  # episodes that add_many writes before it waits for the disk
+_ASIDE = "Move it aside."
 
 
 class Dataset(Curated):
@@ -186,13 +187,13 @@ class Dataset(Curated):
             raise ConflictError(f"episode {meta.id!r}", f"{self.path} holds it already")
         columns = to_columns(episode, timing or Timing.unknown(len(episode)))
         content = encode(columns, meta, level=level)
-        if path.exists() and path.read_bytes() != content:
+        if path.exists() and read_whole(path, _ASIDE) != content:
             self._copy_to_trash(meta.id)
         return path, content
 
     def _copy_to_trash(self, episode_id: str) -> None:
         """Move the present version of an episode to the trash, before it is replaced."""
-        content = episode_path(self.path, episode_id).read_bytes()
+        content = read_whole(episode_path(self.path, episode_id), _ASIDE)
         write_atomic(next_trash_path(self.path, episode_id), content)
 
     def _check_task(self, meta: EpisodeMeta) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.core.files import copy_atomic, write_atomic
+from robo_rlhf.core.errors import CorruptFileError, InvalidValueError
+from robo_rlhf.core.files import copy_atomic, open_whole, write_atomic
 from robo_rlhf.core.types import EpisodeMeta, RecordedVideo
 
 VIDEOS = "videos"
@@ -38,7 +38,7 @@ def store_video(folder: Path, video: bytes | Path, suffix: str) -> str:
     if isinstance(video, bytes):
         name = f"{hashlib.sha256(video).hexdigest()[:32]}.{suffix}"
     else:
-        with video.open("rb") as file:
+        with open_whole(video, "Name a video.") as file:
             name = f"{hashlib.file_digest(file, 'sha256').hexdigest()[:32]}.{suffix}"
     path = video_path(folder, name)
     if not path.exists():
@@ -57,9 +57,11 @@ def video_problems(meta: EpisodeMeta, folder: Path) -> list[str]:
     for file in sorted(video_files(meta)):
         path = video_path(folder, file)
         try:
-            with path.open("rb") as video:
+            with open_whole(path, "") as video:
                 same = hashlib.file_digest(video, "sha256").hexdigest()[:32] == file.partition(".")[0]
             found = "" if same else "it is damaged"
+        except CorruptFileError:
+            found = "it is no file"
         except OSError as error:
             found = error.strerror or str(error)
         if found:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, VersionError
 from robo_rlhf.core.files import open_whole, read_whole
-from robo_rlhf.core.seal import BLANK, MARK, seal, sealed_length
+from robo_rlhf.core.seal import BLANK, MARK, parse_json, seal, sealed_length
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta, RecordedVideo
 
 FORMAT = 1
@@ -214,7 +214,7 @@ def _parse_header(stored: Mapping[bytes, bytes] | None, path: Path) -> Header:
         raise ValueError("it holds no episode")
     if stored[CHECK_KEY] != b"%08x" % zlib.crc32(stored[HEADER_KEY]):
         raise ValueError("the checksum of its header does not fit")
-    header = json.loads(stored[HEADER_KEY])
+    header = parse_json(stored[HEADER_KEY])
     if header["format"] != FORMAT:
         raise VersionError(path, header["format"], FORMAT, "Read it with the version of robo-rlhf that wrote it.")
     columns = {name: (dtype, tuple(shape)) for name, (dtype, shape) in header["columns"].items()}

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 BUSY_TIMEOUT = 30.0  # [s] to wait for another writer
 ATTEMPTS = 8  # of a transaction that PostgreSQL ends in favour of another
+DAMAGED = ("malformed", "not a database", "Could not decode")  # SQLite's and its driver's errors for a damaged file
 BROKEN = ("disk I/O error", "readonly", "unable to open")  # SQLite's errors for a disk that accepts no data
 FILE = "file"  # of a connection: the device and number of the file that it is open to
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9_+.-]+:|://")  # one letter before a colon is a drive
@@ -216,7 +217,7 @@ def _of_a_file(engine: sa.Engine, message: str) -> RoboRlhfError | None:
         return BusyError(f"The database {path}", f"another program has been writing for {BUSY_TIMEOUT:g} s")
     if "full" in message:
         return DiskFullError(path, RESERVE, 0)
-    if "malformed" in message or "not a database" in message:
+    if any(words in message for words in DAMAGED):
         return CorruptFileError(path, message, "Restore a copy, or move it away.")
     if any(words in message for words in BROKEN) and os.access(path.parent, os.W_OK) and path.exists():
         return DiskError(path, OSError(errno.EIO, message))

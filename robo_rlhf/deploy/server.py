@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.core.seal import parse_json
 from robo_rlhf.deploy.serving import RobotSession, Serving
 from robo_rlhf.deploy.wire import LARGEST, pack, unpack
 
@@ -64,11 +65,11 @@ class PolicyServer:
     async def act(self, request: Request) -> Response:
         """Answer a request in JSON."""
         try:
-            asked = json.loads(await _body(request))
+            asked = parse_json(await _body(request))
             if not isinstance(asked, dict):
                 return _refusal(400, "request: expected a JSON object with an observation")
             session = self._session(asked.pop("session", ""))
-        except (ValueError, RecursionError):
+        except ValueError:
             return _refusal(400, "request: expected a JSON object with an observation")
         except _TooLargeError:
             return _refusal(413, f"request: expected at most {LARGEST:,} bytes")

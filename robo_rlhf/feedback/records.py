@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import sqlalchemy as sa
 
-from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.errors import DatabaseError, InvalidValueError
+from robo_rlhf.core.seal import parse_json
 from robo_rlhf.core.types import Segment
 from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.kinds import KINDS
@@ -33,6 +34,7 @@ Standing = Literal[
 ]
 COUNTED: tuple[Standing, ...] = ("counted", "late")
 LONGEST_ANSWER = 64 * 1024  # characters of JSON
+RESTORE = "Put a copy of it in its place."
 DEEPEST = 32  # objects and lists inside of each other
 
 
@@ -122,15 +124,36 @@ def segment_rows(question: Question) -> list[dict[str, Any]]:
 
 
 def question_of(row: sa.RowMapping, clips: tuple[Segment, ...]) -> Question:
-    """Return the question in a row of `questions`."""
+    """Return the question in a row of `questions`.
+
+    Raises:
+        DatabaseError: it is damaged.
+    """
+    if not clips:
+        raise DatabaseError("of feedback", f"the clips of question {row['id'][:80]!r} are missing", RESTORE)
     names = ("id", "run", "round", "kind", "task", "dataset", "created", "overlap", "role")
-    return Question(**{name: row[name] for name in names}, segments=clips, meta=json.loads(row["meta"]))
+    return Question(**{name: row[name] for name in names}, segments=clips, meta=_stored(row["meta"]))
 
 
 def answer_of(row: sa.RowMapping) -> Answer:
-    """Return the answer in a row of `answers` that takes nothing back."""
+    """Return the answer in a row of `answers` that takes nothing back.
+
+    Raises:
+        DatabaseError: it is damaged.
+    """
     names = ("question_id", "annotator", "annotator_kind", "answered", "response_time", "number", "standing", "shown")
-    return Answer(**{name: row[name] for name in names}, value=json.loads(row["value"]))
+    return Answer(**{name: row[name] for name in names}, value=_stored(row["value"]))
+
+
+def _stored(text: str) -> dict[str, Any]:
+    """Return the JSON object in a column."""
+    try:
+        value = parse_json(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise DatabaseError("of feedback", f"it is damaged: {text[:80]!r} is no JSON object", RESTORE)
+    return value
 
 
 def order_of(shown: str) -> tuple[int, ...]:

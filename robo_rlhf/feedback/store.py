@@ -186,7 +186,7 @@ class Store:
             for clip in connection.execute(pair.order_by(segments.c.position)).mappings():
                 segment = Segment(clip["episode_id"], clip["start"], clip["length"])
                 clips_of.setdefault(clip["question_id"], []).append(segment)
-        return [question_of(row, tuple(clips_of[row["id"]])) for row in rows]
+        return [question_of(row, tuple(clips_of.get(row["id"], ()))) for row in rows]
 
     def answers(
         self,

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, NotNowError
-from robo_rlhf.core.files import remove, write_atomic
+from robo_rlhf.core.files import copy_atomic, read_whole, remove
 from robo_rlhf.core.types import VecEnv
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.database.timestamps import timestamp
@@ -86,7 +86,7 @@ class ArenaRequest:
         for label, path in self.sources:
             task = task or str(load_meta(path)["task"])
             load_policy(path, task=task)
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest = hashlib.sha256(read_whole(path, "Name a checkpoint.")).hexdigest()
             entrant = Entrant(label, _relative_path(path, home), digest, timestamp())
             for other in [*known, *self.entrants]:
                 check_apart(entrant, other)
@@ -118,7 +118,7 @@ class ArenaRequest:
         for (_, path), entrant in zip(self.sources, self.entrants, strict=False):  # then demonstrations, without a file
             copy = arena.checkpoint(entrant)
             if not copy.exists():
-                write_atomic(copy, path.read_bytes())
+                copy_atomic(path, copy)
         before = (arena.policies(), arena.config.seeds)
         arena.add(self.entrants)
         arena.grow(self.seeds or 0)

@@ -76,14 +76,15 @@ def recorded_arena(
     return update_standings(arena, store)
 
 
-def _open(home: Path, name: str, task: str, seeds: int, overlap: int, which: object) -> Arena:
+def _open(home: Path, name: str, task: str, seeds: int, overlap: int, which: list[object]) -> Arena:
     if not is_arena(home, name):
         arena = Arena.create(home, name, task, "human", seeds, overlap)
-        write_json(arena.path / _WHICH, [which])
+        write_json(arena.path / _WHICH, {"episodes": which})
         return arena
     arena = Arena(home, name)
     try:
-        same = read_json(arena.path / _WHICH, list) == [which]
+        found = read_json(arena.path / _WHICH, list, entry="episodes")
+        same = found in (which, [which])  # an earlier version wrote one list more
     except FileNotFoundError:
         same = False
     if not same:

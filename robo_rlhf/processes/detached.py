@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from robo_rlhf.core.errors import WorkerDiedError
-from robo_rlhf.core.files import DATABASE_VARIABLE, make_folder
+from robo_rlhf.core.errors import CorruptFileError, WorkerDiedError
+from robo_rlhf.core.files import DATABASE_VARIABLE, make_folder, read_whole
 from robo_rlhf.core.guests import ALLOW_VARIABLE, ONLY_VARIABLE
 
 NICE = 10  # niceness: live sessions and viewers come first
@@ -92,8 +92,8 @@ def kill(pid: int) -> None:
 
 def last_words(log: Path) -> str:
     """Return the error that a process ended with, from the file that holds what it printed; empty where none is."""
-    with suppress(OSError):
-        lines = log.read_text(errors="replace").splitlines()
+    with suppress(OSError, CorruptFileError):
+        lines = read_whole(log, "").decode(errors="replace").splitlines()
         reason = next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
         return reason[:LAST_WORDS]
     return ""

@@ -5,7 +5,7 @@ was stopped, or failed and why. A process that is killed writes nothing more, so
 never reads this file.
 """
 
-import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from robo_rlhf.core.errors import BusyError
+from robo_rlhf.core.files import read_if_whole
 from robo_rlhf.core.runs import Run
 from robo_rlhf.processes.locks import EVERY, Lock, holder_of
 
@@ -21,6 +22,7 @@ OLD = 5 * EVERY  # [s] after which a heartbeat has stopped
 ADVICE = "stop that one, or name another run (--run)"
 DEEP = 2  # folders that a stage of a run lies below it
 State = Literal["working", "stopped", "failed"]
+STATES: tuple[State, ...] = ("working", "stopped", "failed")
 _held: dict[Path, "_Held"] = {}  # by this process
 
 
@@ -126,9 +128,10 @@ def _check_around(path: Path) -> None:
 
 
 def beat_of(folder: Path) -> Beat | None:
-    """Return the heartbeat of the run in a folder; None where it never had one."""
-    try:
-        found = json.loads((folder / FILE).read_text())
-        return Beat(found["state"], float(found["time"]), str(found.get("why", "")))
-    except (OSError, ValueError, KeyError, TypeError):
+    """Return the heartbeat of the run in a folder; None where it never had one, or it is damaged."""
+    found = read_if_whole(folder / FILE)
+    when, why = found.get("time"), found.get("why", "")
+    state = next((known for known in STATES if known == found.get("state")), None)
+    if state is None or not isinstance(when, int | float) or not isinstance(why, str):
         return None
+    return Beat(state, float(when), why) if math.isfinite(when) else None

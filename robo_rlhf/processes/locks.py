@@ -7,7 +7,6 @@ is that of the disk, so clocks that differ do no harm. Taking a lock replaces th
 """
 
 import fcntl
-import json
 import os
 import signal
 import socket
@@ -19,12 +18,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from robo_rlhf.core.errors import BusyError, DiskError
-from robo_rlhf.core.files import make_folder, remove
+from robo_rlhf.core.errors import BusyError, CorruptFileError, DiskError
+from robo_rlhf.core.files import make_folder, read_if_whole, read_json, read_whole, remove, sealed_json
 
 EVERY = 4.0  # [s] between beats
 STALE = 60.0  # [s] without a beat after which a holder on another host is gone
 HELD = "working"  # the state of a file whose lock is held
+ADVICE = "Remove it."
 
 
 class Lock:
@@ -52,6 +52,7 @@ class Lock:
         Raises:
             BusyError: another process holds it; the message says which.
             DiskError: the file cannot be written.
+            CorruptFileError: it is no file.
         """
         make_folder(self.file.parent)
         with self._guarded() as now:
@@ -59,7 +60,7 @@ class Lock:
             if holder is not None:
                 raise BusyError(self.what, f"{holder}; {self.advice}")
             with suppress(FileNotFoundError):
-                self._before = self.file.read_bytes()
+                self._before = read_whole(self.file, ADVICE)
             self._write({"state": HELD, **self.says})
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._thread.start()
@@ -103,15 +104,15 @@ class Lock:
     def _is_mine(self) -> bool:
         """Whether this process still holds it, as far as the disk can be read."""
         try:
-            found = json.loads(self.file.read_text())
+            found = read_json(self.file, dict)
         except FileNotFoundError:
             return False
-        except (OSError, ValueError):
+        except (OSError, CorruptFileError):
             return True
-        return isinstance(found, dict) and {name: found.get(name) for name in self._me} == self._me
+        return {name: found.get(name) for name in self._me} == self._me
 
     def _write(self, content: Mapping[str, Any]) -> None:
-        self._replace((json.dumps({**content, "time": time.time(), **self._me}) + "\n").encode())
+        self._replace(sealed_json({**content, "time": time.time(), **self._me}))
 
     def _replace(self, content: bytes) -> None:
         """Replace the file. It need not survive a power cut: no process holds the lock then."""
@@ -127,7 +128,10 @@ class Lock:
     @contextmanager
     def _guarded(self) -> Iterator[float]:
         """Keep others from taking it at the same time; give the disk's time [s since 1970]."""
-        guard = os.open(self._guard, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            guard = os.open(self._guard, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise DiskError(self.file, error) from error
         try:
             fcntl.flock(guard, fcntl.LOCK_EX)
             os.utime(guard)
@@ -143,8 +147,8 @@ def holder_of(file: Path) -> str | None:
 
 def pid_of(file: Path) -> int | None:
     """Return the process of this host that holds the lock in a file; None where none does, or one of another host."""
-    found, me = _read(file), who_i_am()
-    if found is None or holder_of(file) is None or (found.get("host"), found.get("boot")) != (me["host"], me["boot"]):
+    found, me = read_if_whole(file), who_i_am()
+    if holder_of(file) is None or (found.get("host"), found.get("boot")) != (me["host"], me["boot"]):
         return None
     return int(found["pid"])
 
@@ -180,24 +184,16 @@ def _boot() -> str:
 
 
 def _holder(file: Path, now: float) -> str | None:
-    found = _read(file)
-    if found is None or found.get("state") != HELD:
+    found = read_if_whole(file)
+    if found.get("state") != HELD:
         return None
     try:
         age = max(now - file.stat().st_mtime, 0.0)
     except OSError:
         return None
     me = who_i_am()
-    name = f"process {found.get('pid')} on {found.get('host')} holds it"
+    name = f"process {str(found.get('pid'))[:20]} on {str(found.get('host'))[:80]} holds it"
     if (found.get("host"), found.get("boot")) == (me["host"], me["boot"]):
         alive = isinstance(found.get("pid"), int) and started(found["pid"]) == found.get("started") != ""
         return name if alive else None
     return f"{name}, last heartbeat {age:.0f} s ago (after {STALE:.0f} s it counts as gone)" if age < STALE else None
-
-
-def _read(file: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None

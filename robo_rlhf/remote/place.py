@@ -20,7 +20,8 @@ from fsspec.core import split_protocol, url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError, RemoteError, RoboRlhfError
-from robo_rlhf.core.files import copy_atomic, make_folder, write_atomic
+from robo_rlhf.core.files import copy_atomic, make_folder, open_whole, write_atomic
+from robo_rlhf.core.seal import parse_json
 
 LIBRARIES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 CHECKSUMS = ".checksums"  # in the folder: lists of what is there, see `RemotePlace.listed`
@@ -122,10 +123,10 @@ class RemotePlace:
 
     def _read(self, name: str, content: bytes) -> dict[str, RemoteFile]:
         try:
-            made: Any = json.loads(content)
+            made: Any = parse_json(content)
             files = {str(path): RemoteFile(str(one["sha256"]), int(one["size"])) for path, one in made["files"].items()}
             fits = made["format"] == FORMAT and all(_DIGEST.fullmatch(one.sha256) for one in files.values())
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except (ValueError, LookupError, TypeError, AttributeError):
             fits, files = False, {}
         if not fits or not all(map(is_safe, files)):
             short = name.rpartition("/")[2]
@@ -190,7 +191,7 @@ def is_safe(name: str) -> bool:
 
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
+    with open_whole(path, "Move it aside.") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

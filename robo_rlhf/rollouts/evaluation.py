@@ -92,11 +92,26 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Evaluation":
-        """Return the evaluation that `to_json` stored."""
+        """Return the evaluation that `to_json` stored.
+
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError: it stored none.
+        """
         lists = {name: tuple(stored[name]) for name in ("seeds", "success_end", "success_any", "returns")}
         style = {name: tuple(nan if x is None else x for x in values) for name, values in stored["style"].items()}
         seconds = tuple(nan if x is None else x for x in stored.get("seconds", ()))
-        return cls(**{**stored, **lists, "style": style, "seconds": seconds})
+        found = cls(**{**stored, **lists, "style": style, "seconds": seconds})
+        texts, flags = (found.task, found.note), (*found.success_end, *found.success_any)
+        numbers = (*found.returns, *seconds, *(x for values in style.values() for x in values))
+        fits = all(isinstance(text, str) for text in texts) and all(isinstance(flag, bool) for flag in flags)
+        fits = fits and all(type(whole) is int for whole in (*found.seeds, found.aborted))
+        if not fits or not all(type(number) in (int, float) for number in numbers):
+            raise TypeError("an entry has another type")
+        if {len(values) for values in (*lists.values(), *style.values(), seconds or lists["seeds"])} != {
+            len(found.seeds)
+        }:
+            raise ValueError("its lists are of different lengths")
+        return found
 
 
 def evaluate(

@@ -8,6 +8,7 @@ evaluation equals one that was never stopped.
 import base64
 import hashlib
 import json
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 
 from robo_rlhf.core.errors import CorruptFileError, DiskError, DiskFullError, FileWarning
-from robo_rlhf.core.files import read_json, remove, write_json
+from robo_rlhf.core.files import read_json, read_whole, remove, write_json
 from robo_rlhf.core.learning import pack_generator, unpack_generator
 from robo_rlhf.core.types import Array, Episode, VecEnv
 from robo_rlhf.policies.base import TrainedPolicy
@@ -41,12 +42,12 @@ class KeptResults:
             CorruptFileError: what was kept is damaged.
         """
         text = json.dumps(dict(request), sort_keys=True).encode()
-        digest = hashlib.sha256(checkpoint.read_bytes() + text).hexdigest()[:12]
+        digest = hashlib.sha256(read_whole(checkpoint, "Name a checkpoint.") + text).hexdigest()[:12]
         self.file = checkpoint.with_name(f"{checkpoint.stem}.evaluation-{digest}.json")
         self.done: dict[int, EpisodeResult] = {}  # by seed
         self.random: dict[str, str] = {}  # network → the state of its random numbers, before the first seed not done
         self._keeps = True
-        if self.file.exists():
+        if os.path.lexists(self.file):
             stored = read_json(self.file, dict, _ADVICE)
             try:
                 self.done = {row["seed"]: EpisodeResult(**row) for row in stored["done"]}
@@ -66,8 +67,9 @@ class KeptResults:
             warnings.warn(f"{what} If this evaluation is stopped, it starts over.", FileWarning, stacklevel=2)
 
     def remove(self) -> None:
-        """Remove the file, as the evaluation was reported."""
-        remove(self.file, missing_ok=True, durable=False)
+        """Remove the file, as the evaluation was reported; one that could not be kept was not made."""
+        if os.path.lexists(self.file):
+            remove(self.file, missing_ok=True, durable=False)
 
 
 def evaluate_keeping(

@@ -8,7 +8,7 @@ from typing import TypeVar
 from cachetools import LRUCache
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.core.files import find_dataset
+from robo_rlhf.core.files import find_dataset, read_whole
 from robo_rlhf.data.layout import episode_path
 from robo_rlhf.policies.masked import ActingPolicy, load_for
 from robo_rlhf.rewards.base import RewardModel
@@ -89,7 +89,7 @@ class LoadedObjects:
         Raises:
             NotFoundError: it does not lie in the data home.
         """
-        return sha256(inside(self.home, name, "policy").read_bytes()).hexdigest()[:16]
+        return sha256(read_whole(inside(self.home, name, "policy"), "Name a checkpoint.")).hexdigest()[:16]
 
 
 def _written(path: Path) -> object:

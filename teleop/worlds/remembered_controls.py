@@ -1,7 +1,7 @@
 """Controls of environments that a data home remembers: one file an environment, written when they are changed."""
 
 import hashlib
-import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError
 from robo_rlhf.core.files import make_folder, read_json, remove, write_json
+from robo_rlhf.core.seal import parse_json
 from robo_rlhf.sim.external.controls import FORM, ColumnControl, check_columns
 
 FOLDER = "controls"  # in the data home
@@ -32,7 +33,7 @@ def read_controls(home: Path, task: str, usual: Sequence[ColumnControl]) -> tupl
         CorruptFileError: the file cannot be read.
     """
     path = controls_path(home, task)
-    if not path.exists():
+    if not os.path.lexists(path):
         return tuple(usual)
     stored = read_json(path, dict, ADVICE)
     try:
@@ -60,7 +61,7 @@ def controls_from(text: str) -> list[ColumnControl]:
         InvalidValueError: it is no such list.
     """
     try:
-        listed = json.loads(text)
+        listed = parse_json(text)
     except ValueError:
         listed = None
     if not isinstance(listed, list):

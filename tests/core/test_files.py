@@ -16,6 +16,7 @@ from robo_rlhf.core.files import (
     make_folder,
     move,
     publish_folder,
+    read_if_whole,
     read_json,
     release_home,
     remove,
@@ -157,8 +158,28 @@ def test_json_comes_back_as_it_was_written(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", value)
     assert read_json(tmp_path / "a.json", dict) == value
     assert list(json.loads((tmp_path / "a.json").read_text())) == ["seal", *value]
-    write_json(tmp_path / "b.json", [value])
-    assert read_json(tmp_path / "b.json", list) == [value]
+    write_json(tmp_path / "b.json", {"rows": [value]}, indent=None)
+    assert read_json(tmp_path / "b.json", list, entry="rows") == [value]
+
+
+def test_what_an_earlier_version_wrote_bare_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text("[1, 2]\n")
+    assert read_json(path, list, entry="rows") == [1, 2]
+    path.write_text('{"lines": [1, 2]}')
+    with pytest.raises(CorruptFileError, match="it holds no list"):
+        read_json(path, list, entry="rows")
+
+
+@pytest.mark.parametrize("content", ["", "[" * 100_000, "[1]", '{"a": NaN', "\0"])
+def test_what_is_made_again_is_empty_where_it_cannot_be_read(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "cache.json"
+    assert read_if_whole(path) == {}
+    path.write_text(content)
+    assert read_if_whole(path) == {}
+    path.unlink()
+    os.mkfifo(path)
+    assert read_if_whole(path) == {}
 
 
 def test_a_file_without_a_seal_is_read(tmp_path: Path) -> None:

@@ -42,6 +42,13 @@ def is_part(found: Any, whole: Any) -> bool:
     return all(whole.get(name) == value for name, value in found.items())
 
 
+def made_again(found: Any, complete: bool) -> Any:
+    """Return what was found; with a warning where not all was, as the program says nothing and makes it again."""
+    if not complete:
+        warnings.warn("it is made again", FileWarning, stacklevel=2)
+    return found
+
+
 class Kind(NamedTuple):
     name: str
     make: Callable[[Path], object]  # in an empty folder; once

@@ -1,6 +1,7 @@
 """A finished short job, made once."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,17 @@ from tests.pipeline.making import do, fresh_home, short_config
 from tests.sharing import made_once
 
 
-@pytest.fixture(scope="package", autouse=True)
-def _short_success() -> Iterator[None]:
+@contextmanager
+def short_success() -> Iterator[None]:
     """Fit heads of success by few updates: each job of two rounds would make a thousand."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(success, "UPDATES", 60)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_success() -> Iterator[None]:
+    with short_success():
         yield
 
 
@@ -23,6 +30,7 @@ def finished(reach_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The folder of a finished short job with its report; not to be written into."""
 
     def make(folder: Path) -> None:
-        do(short_config(labels=40), fresh_home(reach_home, folder / "home"), report=True)
+        with short_success():  # what has the scope of the session comes before what has that of a module
+            do(short_config(labels=40), fresh_home(reach_home, folder / "home"), report=True)
 
     return made_once(tmp_path_factory, "finished", make) / "home" / "runs" / "short"

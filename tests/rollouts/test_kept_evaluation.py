@@ -1,5 +1,6 @@
 """An evaluation that is stopped: what ended is kept, and the same request gives what an unstopped one gives."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from robo_rlhf.cli.main import main
-from robo_rlhf.core.errors import CorruptFileError, EnvironmentFaultError, FileWarning
+from robo_rlhf.core.errors import CorruptFileError, DiskError, EnvironmentFaultError, FileWarning
 from robo_rlhf.core.learning import seeded
 from robo_rlhf.policies.flow import FlowPolicy
 from robo_rlhf.policies.residual import ResidualPolicy
@@ -93,12 +94,15 @@ def test_damage_is_told(checkpoint: Path) -> None:
 
 
 def test_a_disk_that_takes_nothing_costs_only_the_keeping(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*args: object, **more: object) -> None:
-        raise PermissionError(13, "Permission denied")
+    def refuse(path: Path, *args: object, **more: object) -> None:
+        raise DiskError(path, OSError(errno.EROFS, "Read-only file system"))
 
-    monkeypatch.setattr("robo_rlhf.rollouts.kept_evaluation.write_json", full)
+    for name in ("write_json", "remove"):
+        monkeypatch.setattr(f"robo_rlhf.rollouts.kept_evaluation.{name}", refuse)
+    kept = KeptResults(checkpoint, REQUEST)
     with pytest.warns(FileWarning, match="If this evaluation is stopped, it starts over") as warned:
-        evaluate_keeping(ToyEnv(3), make_policy(), SEEDS, KeptResults(checkpoint, REQUEST))
+        evaluate_keeping(ToyEnv(3), make_policy(), SEEDS, kept)
+    kept.remove()
     assert len(warned) == 1
 
 

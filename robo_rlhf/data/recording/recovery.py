@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robo_rlhf.core.errors import CorruptFileError, DiskError, DiskFullError, InvalidValueError, VersionError
-from robo_rlhf.core.files import remove, write_atomic
+from robo_rlhf.core.files import read_whole, remove, write_atomic
 from robo_rlhf.core.types import EpisodeMeta
 from robo_rlhf.data.layout import (
     JOURNAL_SUFFIX,
@@ -69,7 +69,7 @@ def _close_journal(folder: Path, path: Path, problems: list[str]) -> bool:
     """Turn one locked journal into an episode; return whether there is one now that was not before."""
     episode_id = path.name.removesuffix(JOURNAL_SUFFIX)
     target = episode_path(folder, episode_id)
-    content = b"" if _was_closed(folder, target, problems) else path.read_bytes()
+    content = b"" if _was_closed(folder, target, problems) else read_whole(path, "Move it aside.")
     if not content:  # closed, or killed before its first step was flushed
         forget_remark(folder, episode_id)
         remove(path)

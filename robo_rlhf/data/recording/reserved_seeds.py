@@ -8,19 +8,21 @@ The file is removed when all seeds are done. A command that was stopped leaves i
 
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from robo_rlhf.core.errors import ConflictError
-from robo_rlhf.core.files import remove, write_json
+from robo_rlhf.core.errors import ConflictError, CorruptFileError, FileWarning
+from robo_rlhf.core.files import read_json, remove, write_json
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.processes.locks import Lock, holder_of
 
 FOLDER = "reserved"
 LOCK = ".lock.json"
+_ADVICE = "It is ignored: the command that was stopped starts anew, with seeds that are free. Remove it."
 
 
 class Wanted(NamedTuple):
@@ -127,14 +129,37 @@ def _lock_of(file: Path) -> Path:
 
 
 def _read_all(dataset: Path) -> dict[Path, dict[str, Any]]:
-    """Return the reservations, by file; unreadable ones are ignored."""
+    """Return the reservations, by file; damaged ones are left out with a `FileWarning`."""
     found = {}
     for file in sorted((dataset / FOLDER).glob("*.json")):
-        with suppress(OSError, ValueError, AttributeError):
-            value = json.loads(file.read_text()) if not file.name.endswith(LOCK) else {}
-            if {"task", "asked", "seeds", "done"} <= value.keys():
-                found[file] = value
+        if file.name.endswith(LOCK):
+            continue
+        try:
+            value = read_json(file, dict, _ADVICE)
+            if not _is_reservation(value):
+                raise CorruptFileError(file, "it holds no reserved seeds", _ADVICE)
+            found[file] = value
+        except FileNotFoundError:  # done meanwhile
+            continue
+        except (OSError, CorruptFileError) as error:
+            warnings.warn(str(error), FileWarning, stacklevel=3)
     return found
+
+
+def _is_reservation(value: Mapping[str, Any]) -> bool:
+    task, asked, seeds, done = (value.get(name) for name in ("task", "asked", "seeds", "done"))
+    if (
+        "asked" not in value
+        or not isinstance(task, str)
+        or not isinstance(asked, dict | None)
+        or not isinstance(done, dict)
+    ):
+        return False
+    return isinstance(seeds, list) and bool(seeds) and {type(seed) for seed in seeds} == {int} and _are_seeds(done)
+
+
+def _are_seeds(done: Mapping[str, Any]) -> bool:
+    return all(seed.isascii() and seed.isdecimal() for seed in done)
 
 
 def _seeds(reserved: Iterable[Mapping[str, Any]], task: str) -> list[int]:

@@ -35,6 +35,7 @@ from robo_rlhf.core.files import (
 from robo_rlhf.core.seal import (
     BLANK,
     MARK,
+    parse_json,
     seal,
     sealed_length,
 )
@@ -273,7 +274,7 @@ def read_journal(path: Path, content: bytes) -> Journal:
         raise corrupt(path, reason or "it is empty")
     try:
         stream = pa.ipc.open_stream(pa.BufferReader(content[:whole]))
-        header = json.loads(stream.schema.metadata[HEADER_KEY])
+        header = parse_json(stream.schema.metadata[HEADER_KEY])
         if header["format"] != FORMAT:
             raise VersionError(path, header["format"], FORMAT, "Open it with the version of robo-rlhf that wrote it.")
         spec = {name: (dtype, tuple(shape)) for name, (dtype, shape) in header["columns"].items()}

@@ -17,13 +17,14 @@ added at any time; each pair of policies then gets its questions about each seed
 import fcntl
 import hashlib
 import json
+import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from robo_rlhf.core.checks import CheckedSettings, check_arena, within
 from robo_rlhf.core.errors import (
@@ -47,7 +48,7 @@ from robo_rlhf.processes.heartbeat import (
 
 FORMAT = 1
 KIND = "arena"  # in config.json: distinguishes an arena from other runs
-SALT = "salt.json"
+SALT, POLICIES = "salt.json", "policies.json"
 FIRST_SEED = 5_000_000  # of the episodes that are judged; people's answers about them may be used for training
 LONGEST_NAME, MOST_POLICIES, MOST_SEEDS, MOST_JUDGES = 80, 12, 2000, 20
 
@@ -99,14 +100,17 @@ class Arena:
 
         Raises:
             NotFoundError: there is none of that name.
+            CorruptFileError: a file of it is damaged.
         """
         self.home, self.name, self.path = home, name, folder_of(home, name)
         found = _config(self.path)
         if found is None:
+            if (self.path / SALT).exists():
+                read_json(self.path / "config.json", dict)
             there = ", ".join(arenas(home)) or "(none)"
             raise NotFoundError("arena", name, f"There are: {there}. `robo-rlhf arena --name {name} ...` starts one.")
         self.config = found
-        self._salt = read_json(self.path / SALT, str)
+        self._salt = read_json(self.path / SALT, str, entry="salt")
 
     @classmethod
     def create(cls, home: Path, name: str, task: str, judge: Judge, seeds: int, overlap: int) -> "Arena":
@@ -121,7 +125,7 @@ class Arena:
         if path.exists() and any(entry.name not in ours and not entry.name.startswith(".") for entry in path.iterdir()):
             raise ConflictError(f"arena {name!r}", "a run of that name is there already")
         config = ArenaConfig(task, judge, seeds, overlap, timestamp())
-        write_json(path / SALT, secrets.token_hex(16))
+        write_json(path / SALT, {"salt": secrets.token_hex(16)})
         write_json(path / "config.json", asdict(config))
         return cls(home, name)
 
@@ -131,9 +135,18 @@ class Arena:
         return (self.path / "episodes").relative_to(self.home).as_posix()
 
     def policies(self) -> list[Entrant]:
-        """Return the policies that take part, in the order of entering."""
-        path = self.path / "policies.json"
-        return [Entrant(**row) for row in read_json(path, list)] if path.exists() else []
+        """Return the policies that take part, in the order of entering.
+
+        Raises:
+            CorruptFileError: their file is damaged.
+        """
+        path = self.path / POLICIES
+        if not os.path.lexists(path):
+            return []
+        try:
+            return [_entrant(row) for row in read_json(path, list, entry="policies")]
+        except TypeError as error:
+            raise CorruptFileError(path, "it does not list policies", "Put a copy of it in its place.") from error
 
     def checkpoint(self, entrant: Entrant) -> Path:
         """Return the arena's own copy of a checkpoint."""
@@ -207,7 +220,7 @@ class Arena:
     def spectators(self) -> dict[str, str]:
         """Return the users who have seen the names while people judge, and when they first did."""
         path = self.path / "names.json"
-        return read_json(path, dict) if path.exists() else {}
+        return read_json(path, dict) if os.path.lexists(path) else {}
 
     def show_names_to(self, person: str) -> None:
         """Record that a user sees the names: their answers do not count from now on."""
@@ -245,7 +258,7 @@ class Arena:
         return Question(name, self.name, 1, "pairwise", self.config.task, clips, self.dataset, overlap=overlap)
 
     def _write(self, policies: Sequence[Entrant]) -> None:
-        write_json(self.path / "policies.json", [asdict(entrant) for entrant in policies])
+        write_json(self.path / POLICIES, {"policies": [asdict(entrant) for entrant in policies]})
 
     def _digest(self, *what: object) -> str:
         text = json.dumps([self._salt, *map(str, what)])
@@ -293,10 +306,21 @@ def check_apart(new: Entrant, other: Entrant) -> None:
     raise ConflictError(f"policy {new.name!r}", why)
 
 
+def _entrant(row: Any) -> Entrant:
+    """Return an entrant as a file lists it; TypeError where it is none."""
+    entrant = Entrant(**row)
+    texts = (entrant.name, entrant.checkpoint, entrant.digest, entrant.added)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("an entry of another type")
+    if not all(isinstance(number, int | None) for number in (entrant.successes, entrant.episodes)):
+        raise TypeError("an entry of another type")
+    return entrant
+
+
 def _config(path: Path) -> ArenaConfig | None:
     """Return the configuration in a run folder; None where it is not an arena."""
     try:
         found = read_json(path / "config.json", dict)
         return ArenaConfig(**found) if found.get("kind") == KIND and found.get("format") == FORMAT else None
-    except (OSError, CorruptFileError, TypeError, AttributeError):
+    except (OSError, CorruptFileError, InvalidValueError, TypeError, AttributeError):
         return None

@@ -29,6 +29,7 @@ from robo_rlhf.feedback.quality.agreement import (
 )
 from robo_rlhf.feedback.quality.annotator_skill import Judgement
 from robo_rlhf.feedback.question_kind import agreement
+from robo_rlhf.feedback.reasons.given import counts
 from robo_rlhf.feedback.records import Answer, Question, answer_of
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.feedback.tables import answers, gold, questions
@@ -104,6 +105,7 @@ class Quality:
     differences: tuple[TeamDifference, ...]
     implicit: Mapping[str, int] = field(default_factory=dict)  # person → preferences of their rewinds and takeovers
     sharing: Sharing = field(default_factory=Sharing)
+    reasons: Mapping[str, int] = field(default_factory=dict)  # reason → how often it was given, the most frequent first
 
     @property
     def weights(self) -> dict[str, float]:
@@ -147,6 +149,7 @@ def report(store: Store, *, run: str | None = None, task: str | None = None, mos
         differences=_differences(people, judged_units, teams),
         implicit=count_by_person(store, run=run, task=task),
         sharing=sharing,
+        reasons=counts([answer.value for answer in work]),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.seal import parse_json
 from robo_rlhf.feedback.question_kind import REASONS, AnswerValue
 from robo_rlhf.feedback.reasons.given import STORED, check_stored, explained
 from robo_rlhf.feedback.reasons.listed import Reason
@@ -53,8 +54,8 @@ def _parsed(cell: str) -> list[dict[str, Any]]:
     if not cell.lstrip().startswith("["):
         return [_plain(word.strip()) for word in cell.split(";") if word.strip()]
     try:
-        found = json.loads(cell)
-    except (ValueError, RecursionError):
+        found = parse_json(cell)
+    except ValueError:
         found = None
     if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
         expected = 'names with semicolons between, or a list of objects such as [{"reason": "too slow"}]'

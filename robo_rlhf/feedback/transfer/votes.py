@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from robo_rlhf.accounts.roles import NO_PRINCIPAL, Principal, log
 from robo_rlhf.core.errors import ConflictError, CorruptFileError, InvalidValueError
 from robo_rlhf.core.files import read_whole, write_atomic
+from robo_rlhf.core.seal import parse_json
 from robo_rlhf.core.types import Segment
 from robo_rlhf.data.reader import EpisodeInfo, Reader
 from robo_rlhf.database.timestamps import timestamp
@@ -305,8 +306,8 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _json(path: Path, content: bytes, where: str = "") -> Any:
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
+        return parse_json(content)
+    except ValueError as error:
         raise CorruptFileError(path, f"{where}{error}", _ADVICE) from error
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError
 from robo_rlhf.core.files import make_folder, read_json, write_atomic
+from robo_rlhf.core.seal import parse_json
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.data.schema import SIGNAL, Timing, meta_to_json
 from robo_rlhf.formats.base import Export, Format, Imported, ImportOptions, broken, exact, matrix, names_of
@@ -177,7 +178,7 @@ def _exact(group: "h5py.Group", path: Path) -> Imported:
     name = group.name.rpartition("/")[2]
     own = group[OWN]
     try:
-        meta = json.loads(text_of(own.attrs["meta"]))
+        meta = parse_json(text_of(own.attrs["meta"]))
         nested = hasattr(group["observations"], "keys")
         obs = array_of(group, "observations/state" if nested else "observations", path, name)
         where = (own, "action") if "action" in own else (group, "actions")
@@ -223,7 +224,7 @@ def _foreign(
     path = place / "data" / "metadata.json"
     try:
         observed, acted = (deserialize_space(str(about[f"{what}_space"])) for what in ("observation", "action"))
-        spec = json.loads(about.get("env_spec") or "{}")
+        spec = parse_json(about.get("env_spec") or "{}")
         task = str(spec.get("id") or "")
         limit = spec.get("max_episode_steps")
         rate = float(options.control_hz or about.get("control_hz") or RATE)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.seal import parse_json
 from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.data.schema import SIGNAL, Timing, meta_to_json
 from robo_rlhf.data.split import split_families
@@ -151,7 +152,7 @@ def _exact(group: "h5py.Group", place: Path) -> Imported:
     name = group.name.rpartition("/")[2]
     own = group[OWN]
     try:
-        meta = json.loads(text_of(own.attrs["meta"]))
+        meta = parse_json(text_of(own.attrs["meta"]))
         last = array_of(own, "last_state", place, name)
         obs, after = (array_of(group, f"{side}/{_STATE}", place, name) for side in ("obs", "next_obs"))
         state = np.zeros((len(obs) + 1, 0))
@@ -176,11 +177,11 @@ def _foreign(
 ) -> ForeignSet:
     data = file["data"]
     try:
-        about = json.loads(text_of(data.attrs["env_args"])) if "env_args" in data.attrs else {}
+        about = parse_json(text_of(data.attrs["env_args"])) if "env_args" in data.attrs else {}
         arguments = about.get("env_kwargs") or {}
         rate = float(options.control_hz or arguments.get("control_freq") or arguments.get("control_hz") or 0)
         task = str(about.get("env_name") or "")
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise broken(place, f"its env_args cannot be read ({error})") from error
     if not 0 < rate <= 1000:
         raise InvalidValueError("--control-hz", "none, and the file does not say it", "steps a second of the recording")

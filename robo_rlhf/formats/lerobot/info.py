@@ -1,6 +1,5 @@
 """What a LeRobot set says of itself, and its rows, episode by episode."""
 
-import json
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 
 from robo_rlhf.core.errors import VersionError
 from robo_rlhf.core.files import open_whole, read_json, read_whole
+from robo_rlhf.core.seal import parse_json
 from robo_rlhf.data.schema import DECODE_ERRORS
 from robo_rlhf.formats.base import broken
 from robo_rlhf.formats.lerobot.layout import ADVICE, EPISODES_EACH, READ, first_line
@@ -147,11 +147,11 @@ def tables(info: LeRobotInfo, columns: tuple[str, ...] = ()) -> Iterator[tuple[i
 def _json_lines(path: Path) -> list[dict[str, Any]]:
     content = read_whole(path, ADVICE)
     try:
-        lines = [json.loads(line) for line in content.splitlines() if line.strip()]
+        lines = [parse_json(line) for line in content.splitlines() if line.strip()]
         if all(isinstance(line, dict) for line in lines):
             return lines
         raise ValueError("a line holds no JSON object")
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise broken(path, str(error)) from error
 
 

@@ -1,6 +1,5 @@
 """Episodes out of a LeRobot set: those of this program exact, others as `ForeignSet` makes them."""
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
+from robo_rlhf.core.seal import parse_json
 from robo_rlhf.core.types import Array, EpisodeMeta
 from robo_rlhf.data.schema import DECODE_ERRORS, from_arrow
 from robo_rlhf.formats.base import Imported, ImportOptions, VideoPart, broken, exact, matrix
@@ -149,7 +149,7 @@ def exact_episode(info: LeRobotInfo, row: Mapping[str, Any], path: Path, table: 
     index, rows = int(row["episode_index"]), table.num_rows
     try:
         meta = _meta_of(row)
-        described = {name: (dtype, tuple(shape)) for name, (dtype, shape) in json.loads(row[f"{OWN}columns"]).items()}
+        described = {name: (dtype, tuple(shape)) for name, (dtype, shape) in parse_json(row[f"{OWN}columns"]).items()}
         columns: dict[str, Array] = {}
         for name, (dtype, shape) in described.items():
             if name in LAST:
@@ -179,4 +179,4 @@ def _part(table: pa.Table, name: str, dtype: str, shape: tuple[int, ...], meta: 
 
 def _meta_of(row: Mapping[str, Any]) -> dict[str, Any]:
     meta = {field.name: row[f"{OWN}{field.name}"] for field in fields(EpisodeMeta) if f"{OWN}{field.name}" in row}
-    return {name: json.loads(value) if name in AS_JSON else value for name, value in meta.items()}
+    return {name: parse_json(value) if name in AS_JSON else value for name, value in meta.items()}

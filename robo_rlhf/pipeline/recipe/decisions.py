@@ -22,7 +22,7 @@ def apply(config: PipelineConfig, settings: Mapping[str, Any]) -> PipelineConfig
 def settings_of(run: Path) -> dict[str, Any]:
     """Return what the recipe of the run in a folder decided, by dotted names; empty where it decided nothing."""
     path = run / STAGE / "result.json"
-    found: dict[str, Any] = read_json(path, dict)["settings"] if path.exists() else {}
+    found: dict[str, Any] = read_json(path, dict, entry="settings") if path.exists() else {}
     return found
 
 

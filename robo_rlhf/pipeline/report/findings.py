@@ -139,12 +139,12 @@ class Findings:
     def last_round(self) -> LastRound:
         """Return the last round's collected episodes as the learned and the task's own reward see them."""
         last = self.rounds[-1]
-        stored = read_json(self.path / f"round-{last}" / "collect" / "result.json", dict)
+        stored = read_json(self.path / f"round-{last}" / "collect" / "result.json", list, entry="episodes")
         reward = PenalizedReward(
             load_reward(self.path / f"round-{last}" / "reward" / "checkpoints" / "reward.safetensors"),
             self.config["uncertainty_penalty"],
         )
-        episodes = [e for e in Dataset(self.path / "episodes").load_all(stored["episodes"]) if len(e)]
+        episodes = [e for e in Dataset(self.path / "episodes").load_all(stored) if len(e)]
         return LastRound(
             np.array([float(reward(e.obs[:-1], e.action, e.obs[1:]).sum()) for e in episodes]),
             np.array([float(e.reward.sum(dtype=np.float64)) for e in episodes]),

@@ -51,7 +51,7 @@ def choose_execution_horizon(context: Context, policy: PipelinePolicy) -> Pipeli
 def success_at_chosen_horizon(context: Context, stage: str) -> float | None:
     """Return the success rate of a stage's cloned policy at the chosen execution horizon; None if none was chosen."""
     stored = context.run.path / _stage(stage) / "result.json"
-    return max(read_json(stored, dict)["success"]) if stored.exists() else None
+    return max(read_json(stored, list, entry="success")) if stored.exists() else None
 
 
 def _stage(stage: str) -> str:

@@ -88,7 +88,7 @@ def load_demonstrations(context: Context) -> list[Episode]:
         return []
     taken = context.run.path / "demonstrations"
     if stored.exists():
-        ids = read_json(stored, dict)["demonstrations"]
+        ids = read_json(stored, list, entry="demonstrations")
         older = not (taken / MANIFEST).exists()  # runs of earlier versions took no copies
         dataset = Dataset(find_dataset(context.home, config.demonstrations) if older else taken)
     else:

@@ -32,7 +32,7 @@ def evaluate_policy(context: Context, name: str, network: TrainedPolicy) -> Eval
             context.run.event("episodes of an evaluation were aborted", evaluation=name, what=found.warning)
         return found.to_json()
 
-    return Evaluation.from_json(context.stage(name, work))
+    return _evaluation(context.stage(name, work), context.run.path / name / "result.json")
 
 
 def stored_evaluation(path: Path, name: str) -> Evaluation:
@@ -42,8 +42,13 @@ def stored_evaluation(path: Path, name: str) -> Evaluation:
         CorruptFileError: its file is damaged, or holds something else.
     """
     stored = path / name / "result.json"
+    return _evaluation(read_json(stored, dict), stored)
+
+
+def _evaluation(found: Mapping[str, Any], stored: Path) -> Evaluation:
+    """Return the evaluation that was found in a file."""
     try:
-        return Evaluation.from_json(read_json(stored, dict))
+        return Evaluation.from_json(found)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise CorruptFileError(
             stored, "it holds no evaluation", "Remove it, and run the same command again."

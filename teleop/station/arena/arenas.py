@@ -14,12 +14,12 @@ from robo_rlhf.core.files import DATABASE_VARIABLE, make_folder
 from robo_rlhf.feedback.arena.arena import Arena, Judge, arenas, is_arena
 from robo_rlhf.feedback.arena.standings import Standings, standings
 from robo_rlhf.feedback.store import Store
+from robo_rlhf.processes.detached import last_words
 from robo_rlhf.processes.worker import HelperProcess, how_ended
 from teleop.station.operate import launch_options
 
 LAST_LINES = "cache/arenas"  # in the data home: the last output of processes
 MOST_AT_ONCE = 2  # processes that the station starts
-LAST_WORDS = 600  # characters of a failed process's output that are reported
 NICE = 10  # niceness of processes: live sessions and viewers come first
 
 
@@ -47,9 +47,7 @@ class ArenaProcess:
         code = self._process.code
         if not code:
             return ""
-        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
-        reason = next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
-        return reason[-LAST_WORDS:] or f"Its process ended ({how_ended(code)}). What was done stays; go on with it."
+        return last_words(self._log) or f"Its process ended ({how_ended(code)}). What was done stays; go on with it."
 
     def stop(self) -> None:
         """End it, and wait until it has."""

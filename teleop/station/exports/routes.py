@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.files import open_whole
 from robo_rlhf.formats.kinds import FORMATS
 from teleop.station.exports.jobs import ExportJob
 from teleop.station.library.zip_download import pack_tree
@@ -84,7 +85,9 @@ def download(request: Request, name: str, me: Exporter) -> Response:
         headers = {"content-disposition": f'attachment; filename="{safe}.zip"'}
         return StreamingResponse(pack_tree(place), headers=headers, media_type="application/zip")
     version = f"{place.name}-{place.stat().st_mtime_ns:x}"
-    return respond(request, Content(CachedBytes(place.open("rb")), "application/octet-stream", version, place.name))
+    return respond(
+        request, Content(CachedBytes(open_whole(place, "")), "application/octet-stream", version, place.name)
+    )
 
 
 def _row(job: ExportJob, error: str) -> dict[str, Any]:

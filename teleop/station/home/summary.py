@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from robo_rlhf.core import files
-from robo_rlhf.core.errors import CorruptFileError
+from robo_rlhf.core.files import read_if_whole
 from robo_rlhf.data.layout import EPISODE_SUFFIX, MANIFEST
 from teleop.station.monitor.run_state import State, run_state
 
@@ -60,7 +60,7 @@ class HomeSummary:
         found.sort(key=lambda item: (not self._ours(item[3]), -item[0] if self._ours(item[3]) else 0.0, item[2]))
         seen = [
             DatasetSummary(
-                name, read_json(folder / MANIFEST).get("task", ""), count, newest, changed, not self._ours(folder)
+                name, read_if_whole(folder / MANIFEST).get("task", ""), count, newest, changed, not self._ours(folder)
             )
             for changed, (count, newest), name, folder in found[:limit]
         ]
@@ -155,7 +155,7 @@ def folders_in(path: Path) -> list[os.DirEntry[str]]:
 
 
 def _run(folder: Path) -> RunSummary:
-    config, result = read_json(folder / "config.json"), read_json(folder / "result.json")
+    config, result = read_if_whole(folder / "config.json"), read_if_whole(folder / "result.json")
     stage, stage_changed = stage_of(folder)
     changed = max(stage_changed, *(mtime(str(folder / name)) for name in ("", "events.jsonl", "result.json")))
     state = run_state(folder, config, finished=bool(result), stage=stage, changed=changed).state
@@ -190,14 +190,6 @@ def success_of(result: dict[str, Any], when: str) -> float | None:
         return float(result[when]["success"]["value"])
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object; an empty one where the file is missing or damaged: here it is only displayed."""
-    try:
-        return files.read_json(path, dict)
-    except (OSError, CorruptFileError):
-        return {}
 
 
 def mtime(path: str) -> float:

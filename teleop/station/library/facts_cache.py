@@ -1,14 +1,14 @@
 """The facts of all episodes: computed in a separate process when statistics need them, and cached."""
 
-import json
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robo_rlhf.core.errors import NotFoundError, WorkerDiedError
-from robo_rlhf.core.files import make_folder, write_atomic
+from robo_rlhf.core.errors import CorruptFileError, NotFoundError, WorkerDiedError
+from robo_rlhf.core.files import make_folder, read_whole, write_atomic
+from robo_rlhf.core.json_lines import append_line, row_of, sealed_line
 from teleop.station.background.worker_queue import WorkerQueue
 from teleop.station.library.entry import EpisodeEntry, EpisodeKey, Signature
 
@@ -60,16 +60,17 @@ class FactsCache:
         if self._facts is not None:
             return self._facts
         self._facts, lines = {}, 0
-        with suppress(OSError), self.file.open() as file:
-            for line in file:
+        with suppress(OSError, CorruptFileError):
+            for line in read_whole(self.file, "").splitlines():
                 lines += 1
-                with suppress(ValueError, TypeError):
-                    dataset, episode, signature, facts = json.loads(line)
-                    self._facts[EpisodeKey(dataset, episode)] = tuple(signature), dict(facts)
+                with suppress(ValueError, TypeError, KeyError):
+                    row = row_of(line)
+                    key = EpisodeKey(str(row["dataset"]), str(row["episode"]))
+                    self._facts[key] = tuple(row["signature"]), dict(row["facts"])
         if lines > WASTE * len(self._facts) + 100:
-            content = "".join(_line(key, *row) for key, row in self._facts.items())
+            content = b"".join(sealed_line(_row(key, *known)) for key, known in self._facts.items())
             with suppress(OSError):
-                write_atomic(self.file, content.encode())
+                write_atomic(self.file, content)
         return self._facts
 
     def _lookup(self, work: tuple[EpisodeKey, Signature]) -> None:
@@ -82,8 +83,7 @@ class FactsCache:
             self._read()[key] = signature, facts
             with suppress(OSError):  # it is worked out again after the next start
                 make_folder(self.file.parent)
-                with self.file.open("a") as file:
-                    file.write(_line(key, signature, facts))
+                append_line(self.file, _row(key, signature, facts))
 
     def _ask(self, key: EpisodeKey) -> Facts:
         """Return the facts of an episode; with an `error`, where there are none."""
@@ -96,5 +96,5 @@ class FactsCache:
         return facts
 
 
-def _line(key: EpisodeKey, signature: Signature, facts: Facts) -> str:
-    return json.dumps([key.dataset, key.episode, signature, facts]) + "\n"
+def _row(key: EpisodeKey, signature: Signature, facts: Facts) -> dict[str, Any]:
+    return {"dataset": key.dataset, "episode": key.episode, "signature": signature, "facts": facts}

@@ -4,7 +4,6 @@ Only footers are read. The first look at many episodes takes a while, so `refres
 was read is written into the data home for the next start.
 """
 
-import json
 import threading
 import time
 from contextlib import suppress
@@ -15,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robo_rlhf.core.errors import CorruptFileError, DiskFullError, InvalidValueError, NotFoundError, VersionError
-from robo_rlhf.core.files import write_atomic
+from robo_rlhf.core.files import read_if_whole, write_json
+from robo_rlhf.core.types import EpisodeMeta
 from robo_rlhf.data.layout import EPISODE_SUFFIX, datasets_of, episode_path, names, quarantine
 from robo_rlhf.data.schema import meta_from_json, read_columns, read_header
 from teleop.station.library.entry import (
@@ -34,7 +34,7 @@ BUDGET = 0.25  # [s] that one refresh may take
 SPARE = 0.05  # [s] of it for files whose footers do not say who chose the steps, when all else is known
 SETTLED = 2.0  # [s] after which a folder whose time of change is the same has surely not changed
 SAVE_AFTER = 200  # footers read since the last save that make another worth it
-SNAPSHOT, VERSION = "cache/library.json", 1
+SNAPSHOT, VERSION = "cache/library.json", 2
 
 
 class IndexProgress(NamedTuple):
@@ -225,13 +225,12 @@ class Index:
 
     def _put(self, folder: _Folder, episode: str, signature: Signature, path: Path) -> EpisodeEntry:
         """Add a footer's summary, from the file or from the index that the last server stored."""
-        row = self._memory().get(f"{folder.name}/{episode}")
-        if row is not None and tuple(row["signature"]) == signature:
-            meta, steps, sources = meta_from_json(row["meta"]), int(row["steps"]), tuple(row["sources"])
-        else:
+        remembered = self._recall(f"{folder.name}/{episode}", signature)
+        if remembered is None:
             header = read_header(path)
-            meta, steps, sources = header.meta, header.steps, source_names(header.sources)
+            remembered = header.meta, header.steps, source_names(header.sources)
             self._unsaved += 1
+        meta, steps, sources = remembered
         key = EpisodeKey(folder.name, episode)
         facets = facets_of(key, meta, sources)
         entry = EpisodeEntry(key, signature, meta, steps, sources, facets, instant_of(meta), text_of(key, meta))
@@ -245,19 +244,29 @@ class Index:
         if folder.entries.pop(episode, None) is not None:
             self.number += 1
 
+    def _recall(self, name: str, signature: Signature) -> tuple[EpisodeMeta, int, tuple[str, ...]] | None:
+        """Return the summary of an episode out of the snapshot; None where that has none, or of another file."""
+        row = self._memory().get(name)
+        try:
+            if row is None or tuple(row["signature"]) != signature:
+                return None
+            return meta_from_json(row["meta"]), int(row["steps"]), tuple(row["sources"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
+
     def _memory(self) -> dict[str, dict[str, Any]]:
         if self._remembered is None:
             self._remembered = {}
-            with suppress(OSError, ValueError, LookupError, TypeError):
-                snapshot = json.loads((self.home / SNAPSHOT).read_bytes())
-                if snapshot["version"] == VERSION:
-                    self._remembered = dict(snapshot["episodes"])
+            snapshot = read_if_whole(self.home / SNAPSHOT)
+            rows = snapshot.get("episodes")
+            if snapshot.get("version") == VERSION and isinstance(rows, dict):
+                self._remembered = rows
         return self._remembered
 
     def _save(self) -> None:
         rows = {f"{entry.key.dataset}/{entry.key.episode}": row_of(entry) for entry in self.entries()}
         with suppress(DiskFullError, OSError):  # it is read again from the footers then
-            write_atomic(self.home / SNAPSHOT, json.dumps({"version": VERSION, "episodes": rows}).encode())
+            write_json(self.home / SNAPSHOT, {"version": VERSION, "episodes": rows}, indent=None)
         self._unsaved, self._remembered = 0, {}
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, NotFoundError, VersionError
+from robo_rlhf.core.files import open_whole
 from robo_rlhf.data.layout import require_dataset
 from robo_rlhf.data.reader import Reader
 from robo_rlhf.feedback.implicit.keeping import of_episode, restore, take_back
@@ -295,7 +296,7 @@ async def download(request: Request, dataset: str, episode: str) -> Response:
     index = station_of(request).library.index
     try:
         entry = await asyncio.to_thread(index.get, key)
-        body = await asyncio.to_thread(lambda: CachedBytes(index.path(key).open("rb")))
+        body = await asyncio.to_thread(lambda: CachedBytes(open_whole(index.path(key), "")))
     except (FileNotFoundError, CorruptFileError) as error:
         raise gone(key) from error
     kind = "application/vnd.apache.parquet"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cachetools import TTLCache
 
-from robo_rlhf.core.errors import NotFoundError
+from robo_rlhf.core.errors import CorruptFileError, NotFoundError
+from robo_rlhf.core.files import open_whole, read_whole
 from robo_rlhf.data.layout import EPISODE_SUFFIX, MANIFEST
 from robo_rlhf.data.recorded_videos import VIDEOS, video_files, video_path
 from teleop.station.library.entry import EpisodeKey
@@ -62,12 +63,12 @@ def pack(index: Index, keys: Sequence[EpisodeKey]) -> Iterator[bytes]:
     missing: list[str] = []
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # Parquet is compressed already
         for dataset in dict.fromkeys(key.dataset for key in keys):
-            with suppress(NotFoundError, OSError):
-                archive.writestr(f"{dataset}/{MANIFEST}", (index.folder(dataset) / MANIFEST).read_bytes())
+            with suppress(NotFoundError, CorruptFileError, OSError):
+                archive.writestr(f"{dataset}/{MANIFEST}", read_whole(index.folder(dataset) / MANIFEST, ""))
         for key in keys:
             try:
-                content = index.path(key).read_bytes()
-            except (NotFoundError, OSError):
+                content = read_whole(index.path(key), "")
+            except (NotFoundError, CorruptFileError, OSError):
                 missing.append(f"{key.dataset}/{key.episode}")
                 continue
             archive.writestr(f"{key.dataset}/episodes/{key.episode}{EPISODE_SUFFIX}", content)
@@ -77,8 +78,8 @@ def pack(index: Index, keys: Sequence[EpisodeKey]) -> Iterator[bytes]:
                 if name not in packed:
                     packed.add(name)
                     with (
-                        suppress(OSError),
-                        video_path(index.folder(key.dataset), file).open("rb") as video,
+                        suppress(OSError, CorruptFileError),
+                        open_whole(video_path(index.folder(key.dataset), file), "") as video,
                         archive.open(name, "w", force_zip64=True) as entry,
                     ):
                         while piece := video.read(PIECE):
@@ -95,7 +96,7 @@ def pack_tree(folder: Path) -> Iterator[bytes]:
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # what large files hold is compressed already
         for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
             name = f"{folder.name}/{path.relative_to(folder)}"
-            with path.open("rb") as file, archive.open(name, "w", force_zip64=True) as entry:
+            with open_whole(path, "") as file, archive.open(name, "w", force_zip64=True) as entry:
                 while piece := file.read(PIECE):
                     entry.write(piece)
                     yield sink.take()

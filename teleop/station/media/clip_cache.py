@@ -15,8 +15,8 @@ from typing import IO
 
 from cachetools import LRUCache
 
-from robo_rlhf.core.errors import DiskFullError
-from robo_rlhf.core.files import RESERVE, remove, write_atomic
+from robo_rlhf.core.errors import CorruptFileError, DiskFullError
+from robo_rlhf.core.files import RESERVE, open_whole, remove, write_atomic
 
 LIMIT = 2 * 2**30  # [bytes]
 KEEP_FREE = 4 * RESERVE  # [bytes] of the disk that are reserved for recordings
@@ -128,11 +128,11 @@ class ClipCache:
                 return None
         try:
             path = self._path(key)
-            body = CachedBytes(path.open("rb"))
+            body = CachedBytes(open_whole(path, ""))
             if time.monotonic() - self._touched.get(key, -TOUCH) >= TOUCH:
                 self._touched[key] = time.monotonic()
                 os.utime(path)
-        except OSError:
+        except (OSError, CorruptFileError):
             self._forget(key)
             return None
         return body

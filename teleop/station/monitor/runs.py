@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from cachetools import LRUCache
 
 from robo_rlhf.core.errors import NotFoundError, RoboRlhfError
-from robo_rlhf.core.files import run_folder, write_json
+from robo_rlhf.core.files import read_if_whole, run_folder, write_json
 from robo_rlhf.core.tensorboard import PATTERN, step_times
 from robo_rlhf.data.layout import EPISODE_SUFFIX, names
 from robo_rlhf.data.schema import read_header
-from teleop.station.home.summary import RUNS, folders_in, mtime, read_json, stage_of, success_of
+from teleop.station.home.summary import RUNS, folders_in, mtime, stage_of, success_of
 from teleop.station.monitor.run_state import State, run_state
 from teleop.station.monitor.tail import Tail, numbers
 
@@ -104,7 +104,7 @@ class RunIndex:
         if not (folder / "config.json").exists():
             raise NotFoundError("run", name, "It may have been deleted, or not have begun yet.")
         with self._lock:
-            known = read_json(folder / ABOUT)
+            known = read_if_whole(folder / ABOUT)
             changes = {"title": title, "notes": notes}
             write_json(folder / ABOUT, {**known, **{key: text for key, text in changes.items() if text is not None}})
         self.forget()
@@ -162,7 +162,7 @@ class RunIndex:
         seen = (status.st_mtime, status.st_size)
         known = self._json.get(path)
         if known is None or known[0] != seen:
-            known = self._json[path] = (seen, read_json(path))
+            known = self._json[path] = (seen, read_if_whole(path))
         return known[1]
 
     def _line(self, folder: Path) -> RunLine:

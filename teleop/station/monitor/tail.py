@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from robo_rlhf.core.errors import CorruptFileError
+from robo_rlhf.core.files import open_whole
 from robo_rlhf.core.json_lines import row_of
 
 GULP = 2**20  # [bytes] of news that are read whole; of more, each stretch is visited
@@ -39,9 +41,9 @@ class Tail:
     def refresh(self) -> bool:
         """Read what is new; return whether anything changed."""
         try:
-            with self.path.open("rb") as file:
+            with open_whole(self.path, "") as file:
                 return self._read(file)
-        except OSError:
+        except (OSError, CorruptFileError):
             if self._file is None:
                 return False
             self._forget()

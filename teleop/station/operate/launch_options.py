@@ -1,7 +1,6 @@
 """The launch options of a session: tasks, datasets, policies; read from files, without torch and MuJoCo."""
 
 import ast
-import json
 from collections.abc import Collection
 from functools import cache
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import NamedTuple
 from safetensors import SafetensorError, safe_open
 
 from robo_rlhf.core import guests
+from robo_rlhf.core.seal import parse_json
 from robo_rlhf.data.layout import list_datasets
 from robo_rlhf.sim.envs.registration import task_files
 from robo_rlhf.sim.robots import DEFAULT, ROBOTS
@@ -133,7 +133,7 @@ def _task_of(path: Path, kind: str) -> str | None:
     """Return the task of the policy or reward in a checkpoint; None where it holds none or cannot be read."""
     try:
         with safe_open(path, framework="numpy") as file:
-            meta = json.loads((file.metadata() or {})["meta"])
+            meta = parse_json((file.metadata() or {})["meta"])
         return str(meta["task"]) if kind in meta else None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError):
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
         return None

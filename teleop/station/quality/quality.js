@@ -97,6 +97,16 @@ function ends(interval) {
   return interval ? `${percent(interval.low)} to ${percent(interval.high)}` : "";
 }
 
+/**
+ * How often reasons were given beside answers.
+ * @param {Record<string, number>} reasons
+ * @returns {[string, string]}
+ */
+function given(reasons) {
+  const counts = Object.entries(reasons);
+  return [String(counts.reduce((sum, [, count]) => sum + count, 0)), counts.map(([name, count]) => `${name} ${count}`).join(", ")];
+}
+
 /** @param {any} report */
 function figures(report) {
   const warned = report.people.filter((/** @type {any} */ person) => person.warnings.length).length;
@@ -108,6 +118,7 @@ function figures(report) {
     ["Same when asked again", ...together(report.people, "consistency")],
     ["Too fast", ...together(report.people, "too_fast")],
     ["From rewinds and takeovers", String(Object.values(report.implicit).reduce((sum, count) => sum + count, 0)), Object.entries(report.implicit).map(([name, count]) => `${name} ${count}`).join(", ") || "preferences that nobody was asked for"],
+    ...(Object.keys(report.reasons).length ? [/** @type {[string, string, string]} */ (["Reasons given", ...given(report.reasons)])] : []),
     ["Need a look", String(warned), `of ${report.people.length} people`],
   ];
   byId("figures").hidden = !report.people.length;
@@ -166,6 +177,35 @@ function people(everybody) {
       ),
     ),
   );
+}
+
+/** @type {[string, (operator: any) => Node | string][]} */
+const SHOWN = [
+  ["Demonstrations", (operator) => operator.demonstrations.toLocaleString("en")],
+  ["Success", (operator) => withEnds(operator.success, percent)],
+  ["Seconds until done", (operator) => withEnds(operator.seconds, (value) => value.toFixed(1))],
+  ["Largest jerk [m/s³]", (operator) => withEnds(operator.jerk, (value) => value.toPrecision(3))],
+];
+
+/**
+ * A figure above its interval.
+ * @param {{value: number, low: number, high: number} | null} interval
+ * @param {(value: number) => string} show
+ */
+function withEnds(interval, show) {
+  if (!interval) return "–";
+  return element("span", {}, show(interval.value), element("small", {}, `${show(interval.low)} to ${show(interval.high)}`));
+}
+
+/** Show how well people drive the chosen task. */
+async function operators() {
+  const { task } = chosen;
+  const found = task ? (await get(`/api/quality/operators?${new URLSearchParams({ task })}`)).operators : [];
+  if (task !== chosen.task) return;
+  byId("operators-part").hidden = !found.length;
+  byId("operators-of").textContent = task.replaceAll("_", " ");
+  byId("operators-head").replaceChildren(element("th", { scope: "col" }, "Operator"), ...SHOWN.map(([name]) => element("th", { scope: "col", class: "count" }, name)));
+  byId("operators").replaceChildren(...found.map((/** @type {any} */ one) => element("tr", {}, element("th", { scope: "row" }, one.operator || "nobody named"), ...SHOWN.map(([name, show]) => element("td", { class: "count", "data-label": name }, show(one))))));
 }
 
 /** @param {any} report */
@@ -275,6 +315,7 @@ for (const name of /** @type {("task" | "run")[]} */ (["task", "run"])) {
     history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}`);
     drawn = formOf = "";
     look();
+    tellRefusals(operators);
   });
 }
 byId("anew").addEventListener("click", () => look(true));
@@ -283,3 +324,4 @@ document.addEventListener("visibilitychange", () => !document.hidden && look());
 const keys = bindKeys(page.keys, { anew: (pressed) => void (pressed && look(true)), settings: (pressed) => void (pressed && byId("settings-title").focus()) }, { scope: "quality" });
 printKeys(keys.table);
 look();
+tellRefusals(operators);

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from robo_rlhf.feedback.assignment.task_settings import Sharing
+from robo_rlhf.rollouts.operator_skill import skill_of_operators
 from teleop.input.key_bindings import Binding
 from teleop.station.operate import launch_options
 from teleop.station.quality.cache import ReportKey
@@ -100,6 +101,12 @@ def quality(
         "else": asdict(station.store.tasks.sharing() if task else Sharing()),
         "known_tasks": sorted(named),
     }
+
+
+@router.get("/api/quality/operators")
+def operators(request: Request, me: Operator, task: Annotated[str, Query(max_length=200)]) -> dict[str, Any]:
+    """Return how well each person shows a task: success, time and smoothness of their newest demonstrations."""
+    return {"operators": [skill.as_json() for skill in skill_of_operators(station_of(request).home, task)]}
 
 
 @router.post("/api/quality/settings")

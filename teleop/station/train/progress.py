@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from robo_rlhf.core.errors import CorruptFileError
+from robo_rlhf.core.files import read_whole
 from robo_rlhf.core.json_lines import row_of
 from teleop.station.monitor.runs import RunIndex
 from teleop.station.train.queue import Job
@@ -139,8 +141,8 @@ def _answering(events: list[dict[str, Any]]) -> float:
 def _events(folder: Path) -> list[dict[str, Any]]:
     """Return the events of a run; damaged lines are left out, and its last one may be torn."""
     found = []
-    with suppress(OSError):
-        for line in (folder / "events.jsonl").read_bytes().split(b"\n"):
+    with suppress(OSError, CorruptFileError):
+        for line in read_whole(folder / "events.jsonl", "").split(b"\n"):
             with suppress(ValueError):
                 event = row_of(line)
                 if isinstance(event.get("time"), int | float):

@@ -1,6 +1,5 @@
 """Files that people send in pieces: each kept on the disk until it is used, so that a lost connection costs a piece."""
 
-import json
 import os
 import re
 import secrets
@@ -14,7 +13,7 @@ from pathlib import Path
 from starlette.concurrency import run_in_threadpool
 
 from robo_rlhf.core.errors import BusyError, ConflictError, InvalidValueError, NotFoundError
-from robo_rlhf.core.files import make_folder, remove, require_disk_space, write_json
+from robo_rlhf.core.files import make_folder, read_if_whole, remove, require_disk_space, write_json
 
 PLACE = "cache/uploads"  # in the data home
 MOST = 512 * 2**20  # [bytes] of a file
@@ -138,7 +137,7 @@ class Uploads:
 
     def _read(self, name: str) -> Upload | None:
         try:
-            about = json.loads(self._about(name).read_text())
+            about = read_if_whole(self._about(name))
             received = self._data(name).stat().st_size
             return Upload(str(about["id"]), str(about["person"]), int(about["bytes"]), received)
         except (OSError, ValueError, KeyError, TypeError):  # used meanwhile, or damaged: it is swept some day

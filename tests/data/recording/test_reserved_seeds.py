@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from robo_rlhf.core.errors import ConflictError
+from robo_rlhf.core.errors import ConflictError, FileWarning
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recording.reserved_seeds import Reservation, Wanted
 from tests.data.making import episode
@@ -63,11 +63,20 @@ def test_what_another_process_does_is_not_taken_over_while_it_lives(dataset: Dat
         assert again.seeds == [8, 9, 10]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"task": "push"}', "\x00\x00"])
+ODD = '{"task": "push", "asked": {"policy": "a"}, "seeds": %s, "done": %s}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "3", '{"task": "push"}', "\x00\x00", "[" * 100_000]
+    + [ODD % pair for pair in (("[]", "{}"), ("[true]", "{}"), ('["8"]', "{}"), ("[8]", "[]"), ("[8]", '{"x": 1}'))],
+)
 def test_a_file_that_makes_no_sense_keeps_nobody(dataset: Dataset, content: str) -> None:
     (dataset.path / "reserved").mkdir()
     (dataset.path / "reserved" / "push-8.json").write_text(content)
-    with Reservation(dataset, wanted()) as found:
+    with pytest.warns(FileWarning, match=r"push-8.json .* It is ignored"):
+        found = Reservation(dataset, wanted())
+    with found:
         assert found.seeds == [8, 9, 10]
 
 

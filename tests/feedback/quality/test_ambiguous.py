@@ -51,6 +51,7 @@ def test_where_reliable_people_disagree_it_is_the_question(store: Store) -> None
     assert "another camera, or longer" in found[UNSEEN].advice
     assert "weigh speed and tilt differently" in found[REASONED].advice
     assert next(iter(found)) in (SPLIT, REASONED)
+    assert report(store).reasons == {"leans": 1, "slow": 1}
 
 
 def test_who_contradicts_themselves_is_told_of_too(store: Store) -> None:

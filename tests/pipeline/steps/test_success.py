@@ -23,6 +23,11 @@ from tests.toy import ToyEnv, ToyOperator, demonstrations
 NOTHING: Any = None
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _short_success() -> None:
+    """Fit heads to the end here: one of these tests asks how well they judge."""
+
+
 def test_a_share_of_the_questions_asks_whether_episodes_succeeded(finished: Path) -> None:
     with Store(finished.parents[1] / "feedback.db") as store:
         for number, about in ((1, 6), (2, 4)):  # most in the first round

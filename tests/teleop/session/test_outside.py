@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Source
 from robo_rlhf.episodes.access import access_of
 from robo_rlhf.rollouts.rollout import rollout
@@ -19,6 +20,7 @@ from robo_rlhf.sim.external.vec_env import ExternalVecEnv
 from teleop.ipc.messages import Scene, Tick
 from teleop.session import loop
 from teleop.worlds.remembered_controls import controls_path
+from tests.guesting import at_home
 from tests.teleop.playing import Seat
 
 XML = """<mujoco><option timestep="0.01"/><worldbody><light pos="0 0 3"/><body>
@@ -300,3 +302,10 @@ def test_a_leader_arm_says_where_joints_are_to_be(home: Path) -> None:
         assert seat.status.action == (0.3,)
         seat.move(2, 0.0, takeover=True)
         assert seat.status.action == (0.3,), "a position stays where it was moved to"
+
+
+def test_a_leader_arm_is_refused_where_an_action_moves_the_hand(home: Path, tmp_path: Path) -> None:
+    moves = "expected a task with columns that are positions of joints; reach has x, y, z, yaw, gripper"
+    with at_home(tmp_path / "code", ["my_devices"]), pytest.raises(InvalidValueError, match=moves):
+        Seat(home, "reach", device="my_devices:Leader")
+    assert not list(home.rglob("*.parquet"))

@@ -54,6 +54,19 @@ def test_what_a_run_is_doing(home: Path) -> None:
     assert {line.name: line.state for line in RunIndex(home).runs()}["busy"] == "stopped"
 
 
+@pytest.mark.parametrize("name", ["metrics.jsonl", "events.jsonl", "config.json", "result.json", "alive.json"])
+def test_a_pipe_in_a_run_hides_no_other_and_keeps_nobody_waiting(home: Path, name: str) -> None:
+    for run in ("odd", "whole"):
+        Run(home / "runs" / run, {"task": "reach"}).log(1, {"loss": 0.5})
+    (home / "runs" / "odd" / name).unlink(missing_ok=True)
+    os.mkfifo(home / "runs" / "odd" / name)
+    book = RunIndex(home)
+    lines = {line.name: line for line in book.runs()}
+    assert "whole" in lines
+    views = {run: run_view(book, line, {}) for run, line in lines.items()}
+    assert views["whole"]["curves"]
+
+
 def test_only_what_is_new_of_a_curve_is_sent(home: Path, visit: Visit) -> None:
     run = Run(home / "runs" / "job", {"task": "reach", "demos": 1})
     tuning = run.child("round-1/finetune", {})

@@ -124,6 +124,7 @@ ROUTES: dict[str, Row] = {
     # Quality of the answers
     "GET /quality": Row("operator", "2"),
     "GET /api/quality": Row("operator", "2"),
+    "GET /api/quality/operators": Row("operator", "4"),
     "POST /api/quality/settings": Row("operator", "4"),
     # What programs ask for
     "GET /api/v1/openapi.json": Row("annotator", "2"),
