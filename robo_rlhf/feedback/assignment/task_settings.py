@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import sqlalchemy as sa
 
@@ -58,35 +58,43 @@ class Guidelines:
     version: int  # 1 for the first
 
 
+class _Remembered(NamedTuple):
+    """The settings of each task, as they were read."""
+
+    read: float  # [s] of the monotonic clock
+    rows: dict[str, dict[str, Any]]
+    own: dict[str, dict[str, float]]  # task → those of `Sharing` that it has itself
+    sharing: dict[str, Sharing]  # task → those in force, as they are asked for
+
+
 class Tasks:
     """Settings and guidelines. Safe to use from several threads and processes at once."""
 
     def __init__(self, database: Database) -> None:
         """Use the tables of `database`."""
         self._database = database
-        self._known: tuple[float, dict[str, dict[str, Any]]] = (-math.inf, {})
+        self._known = _Remembered(-math.inf, {}, {}, {})
 
     def sharing(self, task: str = "") -> Sharing:
         """Return the settings of a task; those that it does not have come from the settings of ""."""
-        rows = self._chosen()
-        return replace(Sharing(), **(rows.get("", {}) | rows.get(task, {})))  # type: ignore[arg-type]
+        lately = self._lately()
+        if task not in lately.sharing:
+            lately.sharing[task] = Sharing(**(lately.own.get("", {}) | lately.own.get(task, {})))  # type: ignore[arg-type]
+        return lately.sharing[task]
 
     def alike(self) -> bool:
         """Whether the questions of all tasks are assigned alike, because no task has its own settings."""
-        return not any(chosen for task, chosen in self._chosen().items() if task)
+        return not any(own for task, own in self._lately().own.items() if task)
 
-    def _chosen(self) -> dict[str, dict[str, float]]:
-        """Return the settings of `Sharing` that each task has itself, as they were a moment ago."""
-        names = {field.name for field in fields(Sharing)}
-        return {task: {name: of[name] for name in of.keys() & names} for task, of in self._lately().items()}
-
-    def _lately(self) -> dict[str, dict[str, Any]]:
+    def _lately(self) -> "_Remembered":
         """Return all settings of each task, as they were a moment ago."""
-        if time.monotonic() > self._known[0] + REMEMBERED:
+        if time.monotonic() > self._known.read + REMEMBERED:
             with self._database.read() as connection:
                 rows = {row.name: json.loads(row.settings) for row in connection.execute(sa.select(tasks))}
-            self._known = (time.monotonic(), rows)
-        return self._known[1]
+            names = {field.name for field in fields(Sharing)}
+            own = {task: {name: of[name] for name in of.keys() & names} for task, of in rows.items()}
+            self._known = _Remembered(time.monotonic(), rows, own, {})
+        return self._known
 
     def set_sharing(self, task: str = "", *, by: Principal = NO_PRINCIPAL, **settings: float | None) -> Sharing:
         """Change some settings of a task, or with "" of all tasks without their own; return those in force then.
@@ -131,7 +139,7 @@ class Tasks:
 
     def reasons_lately(self, task: str) -> tuple[Reason, ...]:
         """Return the same as it was a moment ago: asking again and again costs nothing."""
-        return reasons_from(self._lately().get(task, {}).get(_REASONS))
+        return reasons_from(self._lately().rows.get(task, {}).get(_REASONS))
 
     def set_reasons(self, task: str, given: Sequence[Reason], *, by: Principal = NO_PRINCIPAL) -> tuple[Reason, ...]:
         """Set the list of reasons of a task, empty to have none. Answers keep the reasons that they were given.
@@ -159,7 +167,7 @@ class Tasks:
             log(connection, by.name, "settings changed", f"{task or 'all tasks'}: {summary}", by.address)
 
         self._database.write(work)
-        self._known = (-math.inf, {})
+        self._known = _Remembered(-math.inf, {}, {}, {})
 
     def own(self, task: str = "") -> dict[str, float]:
         """Return the settings that a task has itself, or with "" those of all tasks that are not defaults."""

@@ -76,17 +76,24 @@ class Consents:
             return [(row.text, row.given) for row in connection.execute(query.order_by(consents.c.text))]
 
 
+_AGREED = sa.exists().where(
+    (consents.c.annotator == sa.bindparam("person")) & (consents.c.text == consent_texts.c.number)
+)
+_ASKED = (  # whether the newest text asks anybody, and a person agreed to it: without reading it, at each question
+    sa.select((consent_texts.c.text != "").label("asks"), _AGREED.label("agreed"))
+    .order_by(consent_texts.c.number.desc())
+    .limit(1)
+)
+
+
 def require_consent(connection: sa.Connection, person: str) -> None:
     """Check that a person has agreed to the team's text, where there is one.
 
     Raises:
         ConsentNeededError: they have not, or it has changed.
     """
-    now = _current(connection)
-    if now is None:
-        return
-    mine = (consents.c.annotator == person) & (consents.c.text == now.number)
-    if connection.scalar(sa.select(consents.c.text).where(mine)) is None:
+    row = connection.execute(_ASKED, {"person": person}).one_or_none()
+    if row is not None and row.asks and not row.agreed:
         raise ConsentNeededError(person)
 
 
