@@ -136,7 +136,7 @@ def test_what_a_refused_round_saw_is_not_lost(
 ) -> None:
     """Its policy is given up; the next round begins with the one before it and all that was seen."""
     config = short_config(learner="sac", demos=demos, labels=24, gate=True, gate_episodes=8)
-    monkeypatch.setattr(gate, "may_replace", lambda context, old, new, number: number > 1)
+    monkeypatch.setattr(gate, "may_replace", lambda context, old, new, number, stage="gate": number > 1)
     path = whole_and_killed(config, reach_home, tmp_path)
     first, second = (_stored(path, f"round-{number}/finetune") for number in (1, 2))
     assert len(second["replay/action"]) == config.sac.iterations
