@@ -9,7 +9,7 @@ import tyro
 from robo_rlhf.cli import COMMANDS, CONTINUES
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.core.checks import Meant, check_dataset, check_new_dataset
-from robo_rlhf.core.files import DATASET_FILE, data_home, find_dataset, new_dataset
+from robo_rlhf.core.files import data_home, find_dataset, new_dataset
 
 
 def remote(what: str, given: object) -> None:
@@ -87,8 +87,7 @@ class EpisodesPull:
         from robo_rlhf.remote.place import RemotePlace
 
         home = data_home(self.home)
-        there = (home / self.dataset / DATASET_FILE).exists()
-        folder = find_dataset(home, self.dataset) if there else new_dataset(home, self.dataset)
+        folder = new_dataset(home, self.dataset)
         with progress_bar(f"files from {self.url}") as tell:
             new = pull_dataset(RemotePlace(self.url), folder, lambda done, all_: tell(done, all_, {}))
         print(f"fetched {new} files into {self.dataset}")
