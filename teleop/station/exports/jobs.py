@@ -20,7 +20,6 @@ from robo_rlhf.core.errors import (
     WorkerDiedError,
 )
 from robo_rlhf.core.files import make_folder, read_json, remove, remove_tree, require_disk_space, write_json
-from robo_rlhf.formats.exporting import check_export
 from robo_rlhf.processes.worker import WorkerProcess
 from teleop.station.exports.worker import ExportProgress, chosen
 
@@ -105,6 +104,8 @@ class Exports:
                 raise NotNowError(f"You have {MOST} exports at work.", "Wait for one, or stop it.")
             name = self._new_name(f"{re.sub(r'[^A-Za-z0-9_-]+', '-', dataset)}-{form}")
             asked = ExportRequest(name, person, dataset, tuple(ids), form, tuple(cameras), size, time.time())
+            from robo_rlhf.formats.exporting import check_export  # here: it loads what decodes videos
+
             check_export(reader, infos, self.folder / asked.place, form, asked.cameras, size)
             require_disk_space(self.home, NEEDED)
             make_folder(self.folder)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from robo_rlhf.core.errors import RoboRlhfError
 from robo_rlhf.data.layout import require_dataset
 from robo_rlhf.data.reader import EpisodeInfo, Reader
-from robo_rlhf.formats.exporting import export
 
 
 class ExportProgress(NamedTuple):
@@ -33,6 +32,8 @@ def chosen(home: Path, dataset: str, ids: list[str]) -> tuple[Reader, list[Episo
 
 def start() -> Callable[[Mapping[str, Any] | None], ExportProgress]:
     """Return what answers: a request begins the work, None asks how far it is."""
+    from robo_rlhf.formats.exporting import export  # here: the station, which reads this module too, decodes no videos
+
     state = [ExportProgress()]
 
     def tell(what: str, done: int, total: int) -> None:
