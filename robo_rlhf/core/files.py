@@ -75,9 +75,10 @@ def find_dataset(home: Path, name: str) -> Path:
         InvalidValueError: the name leads out of the data home, or can be no dataset's.
     """
     check_dataset("dataset", name)
-    here, shipped = home / name, SHIPPED / name
-    if name.startswith(f"{SAMPLES}/") and not (here / DATASET_FILE).exists() and (shipped / DATASET_FILE).exists():
-        return shipped
+    here = home / name
+    if name.startswith(f"{SAMPLES}/") and not (here / DATASET_FILE).exists():
+        shipped = SHIPPED / name
+        return shipped if (shipped / DATASET_FILE).exists() else here
     return here
 
 

@@ -153,13 +153,13 @@ def _require_file(connection: sa.Connection) -> None:
     Raises:
         DiskError: the file is gone: nothing that was written now is on the disk.
     """
-    path = Path(connection.engine.url.database or "")
+    path = connection.engine.url.database or ""
     number = _number(path)
     if connection.info.setdefault(FILE, number) != number or number is None:
-        raise DiskError(path, OSError(errno.ENOENT, GONE))
+        raise DiskError(Path(path), OSError(errno.ENOENT, GONE))
 
 
-def _number(path: Path) -> tuple[int, int] | None:
+def _number(path: Path | str) -> tuple[int, int] | None:
     try:
         found = os.stat(path)
     except OSError:

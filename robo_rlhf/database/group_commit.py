@@ -8,7 +8,7 @@ savepoint, and one commit makes all of it durable.
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 import sqlalchemy as sa
@@ -24,7 +24,7 @@ BATCH = 64  # pieces of work in one transaction
 @dataclass(eq=False)
 class _Job(Generic[T]):
     work: Work[T] | None  # None: the waiting thread does its own work when it is its turn
-    woken: threading.Event = field(default_factory=threading.Event)  # it is done, or its turn to do the work of all
+    woken: threading.Event | None = None  # of one that waits: it is done, or its turn to do the work of all
     leads: bool = False
     done: bool = False
     result: T | None = None
@@ -64,15 +64,16 @@ class GroupCommit:
             self._led = bool(self._waiting)
             if self._led:
                 self._waiting[0].leads = True
-                self._waiting[0].woken.set()
+                _wake(self._waiting[0])
 
     def _wait(self, job: _Job[Any]) -> None:
         """Wait until a job is done, or leads."""
         with self._lock:
             self._waiting.append(job)
             job.leads = not self._led
+            job.woken = None if job.leads else threading.Event()  # which costs as much as a lookup in the database
             self._led = True
-        if not job.leads:
+        if job.woken is not None:
             try:
                 job.woken.wait()
             except BaseException:
@@ -96,7 +97,7 @@ class GroupCommit:
         finally:
             for job in jobs:
                 job.done = True
-                job.woken.set()
+                _wake(job)
             self.release()
 
     def _withdraw(self, job: _Job[Any]) -> None:
@@ -115,6 +116,11 @@ class GroupCommit:
                 return
             for job in jobs:
                 job.result, job.error = attempt(connection, cast(Work[Any], job.work))
+
+
+def _wake(job: _Job[Any]) -> None:
+    if job.woken is not None:
+        job.woken.set()
 
 
 def attempt(connection: sa.Connection, work: Work[T]) -> tuple[T | None, Exception | None]:

@@ -13,7 +13,6 @@ import sqlalchemy as sa
 
 import robo_rlhf
 from robo_rlhf.core.errors import BusyError, DiskFullError, InvalidValueError
-from robo_rlhf.database.group_commit import _Job
 from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.store import Store
 from tests.feedback.making import make_question
@@ -79,7 +78,7 @@ def test_who_writes_at_once_shares_commits_and_none_disturbs_another(database: D
 def test_who_is_interrupted_while_waiting_holds_nobody_up(
     database: Database, monkeypatch: pytest.MonkeyPatch, promoted: bool
 ) -> None:
-    begun, go_on, real = threading.Event(), threading.Event(), _Job
+    begun, go_on = threading.Event(), threading.Event()
 
     def slow(connection: sa.Connection) -> None:
         begun.set()
@@ -96,7 +95,7 @@ def test_who_is_interrupted_while_waiting_holds_nobody_up(
     leader.start()
     assert begun.wait(10)
     with monkeypatch.context() as patch:
-        patch.setattr("robo_rlhf.database.group_commit._Job", lambda work: real(work, woken=Interrupted()))
+        patch.setattr("robo_rlhf.database.group_commit.threading.Event", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             database.write(lambda c: c.exec_driver_sql("INSERT INTO t VALUES (1)") and None)
     go_on.set()

@@ -9,10 +9,9 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -82,12 +81,13 @@ class Limits:
             await self._refuse(_too_many(f"{OPEN_EACH} requests from your address are open"), scope, receive, send)
             return
         with _one_more(self.open, address), _Held(self.held, address) as held:
-            if not any(name in _WITH_BODY for name, _ in scope["headers"]):
+            about = [(name, value) for name, value in scope["headers"] if name in _WITH_BODY]
+            if not about:
                 await self.app(scope, receive, send)
                 return
             try:
                 most = most_of(scope)
-                _check_length(scope, most)
+                _check_length(about, most)
                 if scope["path"].startswith(UPLOADS):
                     await self.app(scope, _streamed(receive, most), send)
                     return
@@ -175,10 +175,10 @@ def is_deep(text: bytes, most: int = DEPTH) -> bool:
     return False
 
 
-def _check_length(scope: Scope, most: int) -> None:
-    length = Headers(scope=scope).get("content-length", "")
-    if length.isascii() and length.isdigit() and int(length[:20]) > most:
-        raise _too_long(most)
+def _check_length(about: Sequence[tuple[bytes, bytes]], most: int) -> None:
+    for name, length in about:
+        if name == b"content-length" and length.isdigit() and int(length[:20]) > most:
+            raise _too_long(most)
 
 
 def _check_json(parts: list[bytes], most: int) -> None:

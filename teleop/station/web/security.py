@@ -7,6 +7,7 @@ A program brings a token, which no browser sends by itself: it needs neither, an
 
 import hashlib
 import hmac
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -51,6 +52,7 @@ _PLAIN = {"ws": "http", "wss": "https"}
 _PORTS = {"http": 80, "https": 443}
 CSP = b"content-security-policy"
 NOT_KEPT = (b"cache-control", b"no-store")
+LONGEST_ORIGIN = 300  # characters: a name has at most 253
 
 
 def csrf_of(cookie: str) -> str:
@@ -131,11 +133,14 @@ def _without_port(host: str) -> str:
 
 def _same(origin: str, scheme: str, host: str) -> bool:
     """Whether a page is the station's: by scheme, name and port, as RFC 6454 compares origins."""
+    if max(len(origin), len(host)) > LONGEST_ORIGIN:
+        return False
     scheme = _PLAIN.get(scheme, scheme)
     ours, theirs = _place(f"{scheme}://{host}"), _place(origin)
     return ours is not None and ours == theirs
 
 
+@lru_cache(256)  # browsers send the same again and again
 def _place(address: str) -> tuple[str, str, int] | None:
     """Return scheme, name and port of an address that is nothing else; None where it is something else."""
     try:
