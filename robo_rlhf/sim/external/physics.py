@@ -7,6 +7,7 @@ dm_control's `physics` (through shimmy) and robosuite's `sim`. An environment of
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -63,12 +64,22 @@ def untouched(env: gymnasium.Env[Any, Any]) -> Iterator[None]:
     gymnasium-robotics' Fetch computes what follows from the state, from which its next step goes on.
     """
     physics = physics_of(env)
-    before = mujoco.MjData(physics.model) if physics else None
-    if physics:
-        mujoco.mj_copyData(before, physics.model, physics.data)
+    before = copy(physics.data) if physics else None
     yield
-    if physics:
-        mujoco.mj_copyData(physics.data, physics.model, before)
+    if physics and before is not None:
+        _take_over(physics.data, physics.model, before)
+
+
+def _take_over(data: mujoco.MjData, model: mujoco.MjModel, before: mujoco.MjData) -> None:
+    """Make `data` as it was `before`."""
+    if hasattr(mujoco, "mj_copyData"):
+        mujoco.mj_copyData(data, model, before)
+        return
+    data.time = before.time  # MuJoCo before it had that: all but contacts, which each step finds anew
+    for name in dir(type(data)):
+        now, then = getattr(data, name), getattr(before, name)
+        if isinstance(now, np.ndarray) and now.shape == then.shape:
+            now[:] = then
 
 
 def state_size(env: gymnasium.Env[Any, Any]) -> int:

@@ -170,7 +170,12 @@ def test_a_model_that_rendering_changes_is_not_drawn_from_states() -> None:
     assert provenance_of(find("ProofMarking-v0"))["show"] == "replay"
 
 
-def test_a_replay_that_is_drawn_leads_where_one_leads_that_is_not() -> None:
+@pytest.mark.parametrize("copies", [True, False], ids=["mj_copyData", "before MuJoCo had it"])
+def test_a_replay_that_is_drawn_leads_where_one_leads_that_is_not(
+    copies: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not copies:
+        monkeypatch.delattr("mujoco.mj_copyData")
     env = ExternalVecEnv("ProofForwarding-v0", 1)
     (episode,) = rollout(env, Wave(1), np.array([3]), steps=20)
     env.close()
