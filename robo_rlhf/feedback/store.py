@@ -83,7 +83,7 @@ class Store:
     @cached_property
     def leases(self) -> Leases:
         """Assignment of questions to annotators."""
-        return Leases(self.database, self._clock, self.tasks, self._rng)
+        return Leases(self.database, self._clock, self.tasks, self._rng, self.consents)
 
     def close(self) -> None:
         """Release all connections."""

@@ -34,7 +34,7 @@ from robo_rlhf.feedback.assignment.lease_clock import LeaseClock
 from robo_rlhf.feedback.assignment.submission import LOCKED_QUESTION
 from robo_rlhf.feedback.assignment.task_settings import Tasks
 from robo_rlhf.feedback.question_kind import CLIP_NAMES
-from robo_rlhf.feedback.rights.consent import require_consent
+from robo_rlhf.feedback.rights.consent import Consents
 from robo_rlhf.feedback.tables import leases, questions
 
 SWEEP = 200  # leases that are ended at once
@@ -47,9 +47,17 @@ EVERYTHING = QuestionFilter()
 class Leases:
     """Assignment of questions. Safe to use from several threads and processes at once."""
 
-    def __init__(self, database: Database, clock: LeaseClock, tasks: Tasks, rng: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: LeaseClock,
+        tasks: Tasks,
+        rng: random.Random | None = None,
+        consents: Consents | None = None,
+    ) -> None:
         """Assign the questions in `database`, with the durations and shares set in `tasks`."""
         self._database, self._clock, self._tasks = database, clock, tasks
+        self._consents = consents or Consents(database)
         rng = rng or random.Random()
         self._chance = Randomness(
             number=rng.random,
@@ -107,7 +115,7 @@ class Leases:
         self, person: str, chosen: QuestionFilter, have: Sequence[int], practice: bool, *, wait: bool = True
     ) -> Work[AssignedQuestion | None]:
         def work(connection: sa.Connection) -> AssignedQuestion | None:
-            require_consent(connection, person)
+            self._consents.require(connection, person)
             turn = Assigner(connection, person, chosen, self._tasks, self._chance, self._memory, self._clock.now())
             return turn.next(tuple(have), practice, wait)
 

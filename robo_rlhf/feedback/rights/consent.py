@@ -1,5 +1,7 @@
 """The consent text of a team, which each person agrees to before the first answer, and again when it changes."""
 
+import math
+import time
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -12,6 +14,7 @@ from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.tables import consent_texts, consents
 
 LONGEST_CONSENT = 20_000  # characters
+REMEMBERED = 2.0  # [s] that it is not looked again whether there is a text
 
 
 class ConsentText(NamedTuple):
@@ -28,6 +31,23 @@ class Consents:
     def __init__(self, database: Database) -> None:
         """Use the tables of `database`."""
         self._database = database
+        self._quiet_until = -math.inf  # [s] of the monotonic clock: nobody is asked for consent until then
+
+    def require(self, connection: sa.Connection, person: str) -> None:
+        """Check that a person has agreed to the team's text, where there is one.
+
+        That there is none is remembered for two seconds: another process may have written one in them.
+
+        Raises:
+            ConsentNeededError: they have not, or it has changed.
+        """
+        if time.monotonic() < self._quiet_until:
+            return
+        row = connection.execute(_ASKED, {"person": person}).one_or_none()
+        if row is None or not row.asks:
+            self._quiet_until = time.monotonic() + REMEMBERED
+        elif not row.agreed:
+            raise ConsentNeededError(person)
 
     def write(self, text: str, by: Principal) -> ConsentText:
         """Write a new version, to which everybody has to agree; an empty one ends that.
@@ -46,7 +66,9 @@ class Consents:
             log(connection, by.name, "consent text written", about, by.address)
             return ConsentText(int(number or 0), text, str(row["written"]))
 
-        return self._database.write(work)
+        written = self._database.write(work)
+        self._quiet_until = -math.inf
+        return written
 
     def current(self) -> ConsentText | None:
         """Return the text that holds; None where there is none."""
@@ -84,17 +106,6 @@ _ASKED = (  # whether the newest text asks anybody, and a person agreed to it: w
     .order_by(consent_texts.c.number.desc())
     .limit(1)
 )
-
-
-def require_consent(connection: sa.Connection, person: str) -> None:
-    """Check that a person has agreed to the team's text, where there is one.
-
-    Raises:
-        ConsentNeededError: they have not, or it has changed.
-    """
-    row = connection.execute(_ASKED, {"person": person}).one_or_none()
-    if row is not None and row.asks and not row.agreed:
-        raise ConsentNeededError(person)
 
 
 def _current(connection: sa.Connection) -> ConsentText | None:
