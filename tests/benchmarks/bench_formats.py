@@ -5,7 +5,8 @@ environment of its own (`tests/formats/kinds/test_lerobot.py`).
 """
 
 import os
-import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +15,6 @@ import pytest
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.reader import Reader
 from robo_rlhf.formats.exporting import export
-from robo_rlhf.formats.importing import import_place
 from tests.benchmarks.bench_data import robot_episode
 
 pytestmark = pytest.mark.bench
@@ -41,11 +41,15 @@ def test_many_episodes_come_in(tmp_path: Path) -> None:
     for first in range(0, EPISODES, AT_ONCE):
         made.add_many(robot_episode(i) for i in range(first, min(first + AT_ONCE, EPISODES)))
     export(made, made.list(), tmp_path / "set", "lerobot")
-    began = time.perf_counter()
-    count = import_place(tmp_path / "set", tmp_path / "back")
-    seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000  # [MB], of everything above too
-    helper = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
+    program = (
+        "import resource, sys, time; from pathlib import Path; from robo_rlhf.formats.importing import import_place\n"
+        "began = time.perf_counter(); count = import_place(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "peaks = [resource.getrusage(who).ru_maxrss / 1000 for who in (0, -1)]\n"
+        "print(count, time.perf_counter() - began, *peaks)"
+    )  # a process of its own: its memory is not that of what is above
+    command = [sys.executable, "-c", program, str(tmp_path / "set"), str(tmp_path / "back")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    count, seconds, peak, helper = int(done[0]), *map(float, done[1:])
     memory = f"{peak:.0f} MB, reader {helper:.0f} MB"
     print(f"\n{count:,} episodes in {seconds:.1f} s: {count / seconds:.0f} a second; {memory}")
     assert count / seconds >= 200
