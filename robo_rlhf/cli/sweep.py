@@ -59,6 +59,8 @@ class SweepCommand(RunCommand):
         """Do the remaining runs and print the table."""
         if self.annotator != "simulated":
             raise InvalidValueError("--annotator", self.annotator, "simulated: nobody answers the questions of a sweep")
+        if any(setting.partition("=")[0] == "seed" for setting in self.set):
+            raise InvalidValueError("--set", "seed", "--seed and --seeds: each run has one of its own")
         from robo_rlhf.pipeline.sweep.grid import grid, varied
 
         home = data_home(self.home).absolute()

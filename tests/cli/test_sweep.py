@@ -59,6 +59,8 @@ def test_each_run_takes_the_options_of_the_sweep_and_its_own_settings() -> None:
         (["--jobs", "0"], "--jobs: expected at least 1, got 0"),
         (["--annotator", "human"], "nobody answers the questions of a sweep"),
         (["--run", "a/b"], "a name without slashes"),
+        (["--set", "seed=3"], "--set: expected --seed and --seeds"),
+        (["--vary", "episodes=5,6"], "--vary: expected another setting than task, seed, episodes"),
     ],
 )
 def test_what_is_wrong_is_told_before_any_work(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from robo_rlhf.core.errors import InvalidValueError
 
 MOST_RUNS = 1000
+FIXED = ("task", "seed", "episodes", "annotator")  # runs that differ in one of these cannot be compared
 
 
 class SweepRun(NamedTuple):
@@ -30,6 +31,10 @@ def varied(given: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
         each = tuple(value.strip() for value in values.split(","))
         if not sign or not name or not all(each):
             raise InvalidValueError("--vary", repr(text), "NAME=VALUE,VALUE, such as clone.updates=2000,4000")
+        if name in FIXED:
+            raise InvalidValueError(
+                "--vary", name, f"another setting than {', '.join(FIXED)}: runs are compared by the same"
+            )
         if name in found or len(set(each)) < len(each):
             raise InvalidValueError("--vary", repr(text), "each setting once, with different values")
         found[name] = each

@@ -63,13 +63,13 @@ def choices(done: Sequence[FinishedRun]) -> list[Combination]:
     together: dict[tuple[str, ...], dict[int, FinishedRun]] = {}
     for found in done:
         together.setdefault(found.cell.settings, {})[found.cell.seed] = found
+    _check_same(iter(done))
     measure = score_of(done)
     first = next(iter(together.values()), {})
     rows = []
     for settings, by_seed in together.items():
         after = [measure(found.after) for found in by_seed.values()]
         shared = [seed for seed in by_seed if seed in first and by_seed is not first]
-        _check_same(by_seed[seed] for seed in by_seed)
         differences = [measure(by_seed[seed].after) - measure(first[seed].after) for seed in shared]
         rows.append(
             Combination(
@@ -117,7 +117,7 @@ def table(done: Sequence[FinishedRun]) -> list[dict[str, Any]]:
                 "success" if share else "return": value_text(choice.after.value, share),
                 "95 % interval": interval_text(choice.after, share),
                 "worst seed": value_text(choice.worst, share),
-                "against the first": _gain_text(choice.gain, share),
+                f"against {', '.join(done[0].cell.settings) or 'as given'}": _gain_text(choice.gain, share),
             }
         )
     return rows

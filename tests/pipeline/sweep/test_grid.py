@@ -31,6 +31,8 @@ def test_with_nothing_to_vary_only_the_seeds_differ() -> None:
         (["=200"], "NAME=VALUE,VALUE"),
         (["a=1,1"], "different values"),
         (["a=1", "a=2"], "each setting once"),
+        (["episodes=50,100"], "another setting than task, seed, episodes"),
+        (["seed=1,2"], "another setting than task, seed, episodes"),
     ],
 )
 def test_what_cannot_be_varied_is_refused(given: list[str], what: str) -> None:

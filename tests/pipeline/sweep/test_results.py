@@ -58,11 +58,11 @@ def test_runs_without_any_success_are_compared_by_their_return() -> None:
         for i, value in enumerate((5.0, 9.0), 1)
     ]
     assert [row["return"] for row in table(done)] == ["9", "5"]
-    assert table(done)[0]["against the first"].startswith("+4")
+    assert table(done)[0]["against a=1"].startswith("+4")
 
 
 def test_runs_of_other_episodes_are_not_compared() -> None:
-    first, second = results({"a=1": [20, 30]})
+    first, second = results({"a=1": [20], "a=2": [30]})
     other = replace(second.after, seeds=tuple(np.arange(EPISODES) + 1))
     with pytest.raises(CorruptFileError, match="other episodes"):
         choices([first, second._replace(after=other)])
