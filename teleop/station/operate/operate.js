@@ -10,6 +10,7 @@ import { banksOf, Controls, partOf } from "./controls.js";
 import { bindFields, bindTimeline, fillSession } from "./fields.js";
 import { Goals } from "./goal.js";
 import { Hands } from "./hands.js";
+import { Insets, insetSwitch, insetsShown } from "../shared/player/insets.js";
 import { Latency, SPEEDS } from "./input.js";
 import { banner, Panel } from "./panel.js";
 import { choose, drawer, measured, writeDrawer } from "../shared/scene/choice.js";
@@ -41,7 +42,7 @@ const waiting = new Map();
 const drives = () => controls?.holder?.id === controls?.you && controls !== null;
 
 const views = new Views(["view-0", "view-1", "view-2"].map(by), {
-  changed: () => link.send(views.wanted),
+  changed: () => look(),
   drawn: ({ frame, sequence: shows, tick }) => {
     const now = performance.now();
     const took = latency.shown(shows, now);
@@ -63,6 +64,24 @@ const hands = new Hands([], {
   padLost,
 });
 
+const insets = new Insets(by("view-0"));
+const insetsOn = insetSwitch();
+insetsOn.classList.add("small");
+by("sound").before(insetsOn);
+document.addEventListener("insets", () => look());
+
+/** Ask for the views that are shown. */
+function look() {
+  link.send({ ...views.wanted, insets: Boolean(insets.sight) && insetsShown() });
+}
+
+/** The policy sees this from now on; null: no pictures. @param {import("../shared/player/insets.js").Sight | null} sight */
+function see(sight) {
+  insets.open(sight);
+  insetsOn.hidden = !sight;
+  look();
+}
+
 /** What drives the columns of the task's action. @returns {string[]} */
 const sources = () => (panel.scene?.controls ?? []).map((/** @type {any} */ one) => one.source);
 const controlling = new Controls(/** @type {HTMLDetailsElement} */ (by("controls-menu")), {
@@ -80,7 +99,7 @@ const goals = new Goals(/** @type {HTMLDetailsElement} */ (by("goal-menu")), by(
 
 const link = new Connection(data.session, {
   message: (message) => handlers[message.type]?.(message),
-  picture: (picture) => views.draw(picture),
+  picture: (picture) => (picture.seen ? insets.draw(picture.jpeg) : views.draw(picture)),
   state: linkIs,
 });
 
@@ -89,7 +108,7 @@ const handlers = {
   scene: (scene) => {
     panel.showScene(scene);
     views.setScene(scene.cameras, scene.task);
-    link.send(views.wanted);
+    look();
     fill();
     bindTable(sources());
     controlling.setControls(scene.controls);
@@ -104,6 +123,7 @@ const handlers = {
     controlling.show(status.action);
     by("takeover").hidden = !status.policy;
     if (before?.policy !== status.policy) fill();
+    if (JSON.stringify(before?.sees) !== JSON.stringify(status.sees)) see(status.sees);
   },
   controls: (now) => {
     const [had, was] = [controls, drives()];
@@ -194,7 +214,7 @@ function linkIs(state) {
   by("operate").dataset.link = state;
   if (state === "open") {
     views.reconnected();
-    link.send(views.wanted);
+    look();
     banner("");
     return;
   }

@@ -16,11 +16,12 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.sim.rendering.annotations import DropLine
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.ipc.messages import Drawn, Notice, Scene, Tick, View
-from teleop.station.operate.streaming import Link, Outbox, picture, posed
+from teleop.station.operate.streaming import Link, Outbox, picture, posed, seen
 
 FIGURES_EVERY = 1.0  # [s]
 STILL = 0.5  # [s] without anything new, or while nothing moves, after which a picture is drawn at its full size
 STEADY = 5e-4  # [m], and of quaternions: a body that has moved by no more stands still in a picture
+INSETS_EVERY = 0.1  # [s] at the least, from one picture of what the policy sees to the next
 REST = 1.0  # [s] before pictures are asked for again after the workers that draw have failed
 Send = Callable[[str | bytes], Awaitable[None]]
 
@@ -62,6 +63,7 @@ class Viewer:
         self.input_at = time.monotonic()  # [s] of the page's last input
         self.link = Link(time.monotonic())
         self._new = asyncio.Event()  # a tick, a view or room on the link
+        self._new_inset = asyncio.Event()  # the same, for what the policy sees
         self._frame = 0
         self._shown: _ShownView | None = None
         self._shown_at = 0.0  # [s]
@@ -75,6 +77,7 @@ class Viewer:
     def wake(self) -> None:
         """Wake the renderer."""
         self._new.set()
+        self._new_inset.set()
 
     def dismiss(self, why: str) -> None:
         """Have the connection closed."""
@@ -132,6 +135,28 @@ class Viewer:
         if not (alike and np.allclose(pose, before, rtol=0, atol=STEADY, equal_nan=True)):  # type: ignore[arg-type]
             self._pose, self._moved_at = pose, now
         return now - self._moved_at > STILL
+
+    async def stream_insets(self, source: StateSource, pool: RenderPool) -> None:
+        """Draw what the policy sees of the newest state, where it has cameras and the page shows them."""
+        drawn: tuple[object, ...] = ()
+        while True:
+            await self._new_inset.wait()
+            self._new_inset.clear()
+            tick = source.tick
+            sight = tick.status.sees if tick is not None and self.link.view.insets else None
+            if tick is None or sight is None or not tick.scene:
+                drawn = ()
+                continue
+            wanted = (tick.scene, tick.state.tobytes(), sight)
+            if wanted == drawn:
+                continue
+            try:
+                shot = pool.sheet(tick.scene, tick.state[None], sight.cameras, sight.size, key=(self, "inset"))
+                self.outbox.put_inset(seen(tick, await asyncio.wrap_future(shot)))
+                drawn = wanted
+                await asyncio.sleep(INSETS_EVERY)
+            except RoboRlhfError:  # the large picture says it
+                await asyncio.sleep(REST)
 
     async def _news(self) -> bool:
         """Wait until there may be something to draw; False where nothing came for a while."""

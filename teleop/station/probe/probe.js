@@ -6,6 +6,7 @@ import { drawBars } from "./bars.js";
 import { Duo } from "./duo.js";
 import { withCode, WorthChart } from "./worth.js";
 import { Clip } from "../shared/player/clip.js";
+import { Insets, insetSwitch, swapInsets } from "../shared/player/insets.js";
 import { bindKeys } from "../shared/keys.js";
 import { button, date, duration, element } from "../shared/made.js";
 import { camerasOf } from "../shared/questions.js";
@@ -53,6 +54,9 @@ class Ask {
     this.since = 0; // [ms] when the frame changed that is looked at
     this.predicting = new AbortController();
     this.busy = false;
+    this.insets = new Insets(this.stage);
+    this.insetSwitch = insetSwitch("insets");
+    byId("clock", HTMLElement).before(this.insetSwitch);
     this.clip = new Clip(this.stage, (shown) => this.showing(shown));
     this.clip.width = WIDTH;
     this.timeline = new Timeline(byId("timeline", HTMLElement), element("span"), { seek: (frame) => this.seek(frame), cut: () => {}, mayCut: false });
@@ -91,6 +95,7 @@ class Ask {
       before: () => this.beside(-1),
       after: () => this.beside(1),
       camera: () => this.nextCamera(),
+      insets: () => swapInsets(),
       ...(data.mayDrive && { correct: () => this.item && location.assign(this.correct.href) }),
     });
     byId("correct-not", HTMLElement).hidden = data.mayDrive;
@@ -235,7 +240,7 @@ class Ask {
     this.clock.textContent = `${(shown.frame * this.item.dt).toFixed(2)} s · frame ${shown.frame} of ${this.item.timeline.frames - 1}`;
     if (!this.duo.open) this.worth.at(shown.frame);
     this.drawLinks();
-    if (shown.playing) this.shown.hidden = true;
+    if (shown.playing) this.shown.hidden = this.insets.node.hidden = true;
     else this.moved();
     this.remember();
   }
@@ -317,11 +322,20 @@ class Ask {
     warning.textContent = seen.warning;
     warning.hidden = !seen.warning;
     if (!this.duo.place.hidden && Number(asked.frame) === this.ahead) return; // the paths stay
-    await this.picture(seen.picture);
+    await Promise.all([this.picture(seen.picture), this.drawInsets(seen)]);
     this.note.hidden = true;
     this.stage.dataset.frame = asked.frame;
     this.stage.dataset.ms = (performance.now() - since).toFixed(1);
     this.stage.setAttribute("aria-label", `Frame ${asked.frame}, with an arrow where the policy would go`);
+  }
+
+  /** Show what the policy saw, where it has cameras. @param {{cameras: string[], seen: string}} answer */
+  async drawInsets({ cameras, seen }) {
+    this.insetSwitch.hidden = !cameras.length;
+    if (!cameras.length) return this.insets.open(null);
+    const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(seen), (sign) => sign.charCodeAt(0))]));
+    if (this.insets.sight?.cameras.join() !== cameras.join() || this.insets.sight?.size !== bitmap.height) this.insets.open({ cameras, size: bitmap.height });
+    this.insets.take(bitmap);
   }
 
   /** @param {string} content of a JPEG, in base 64 */

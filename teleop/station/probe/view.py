@@ -56,6 +56,8 @@ class ProbeView:
             "recorded": None if seen.recorded is None else _numbers(seen.recorded),
             "chance": seen.chance,
             "warning": seen.warning,
+            "cameras": seen.cameras,
+            "seen": base64.b64encode(seen.seen).decode(),
             "picture": await self._picture(seen.scene, seen.state, view, arrows(seen)),
         }
 

@@ -22,6 +22,7 @@ KEYS: tuple[Binding, ...] = (
         "loop",
         "camera",
         "drawer",
+        "insets",
     ),
     Binding("pace", "Clips in step by time, by share, or each by itself", "clips", ("KeyY",), act="pace"),
     Binding("other", "Move the other clip, where each goes by itself", "clips", ("KeyJ",), act="other"),

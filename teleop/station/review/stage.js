@@ -2,6 +2,7 @@
 /** The clips of one question: loaded while the question before is answered, shown when it is its turn. */
 
 import { element } from "../shared/made.js";
+import { Insets } from "../shared/player/insets.js";
 import { ClipError, Screen, frameAlike } from "../shared/player/screen.js";
 import { ALL, MissingVideo, RecordedScreen } from "./recorded.js";
 
@@ -10,7 +11,7 @@ const WIDTHS = [320, 480, 640]; // [pixels]
 
 /**
  * @typedef {{name: string, label: string, id: string, address: string, poses: string, fps: number, frames: number, start: number,
- *   source: string, episode: string, cameras: import("./recorded.js").Recorded[]}} ClipOf  cameras: that recorded it, if any did
+ *   sees: (import("../shared/player/insets.js").Sight & {address: string}) | null, source: string, episode: string, cameras: import("./recorded.js").Recorded[]}} ClipOf  cameras: that recorded it, if any did
  * @typedef {{label: string, key: string, value: Record<string, any>, part: boolean,
  *   span: [number, number] | null}} Control
  * @typedef {{lease: number, question: string, kind: string, prompt: string, layout: string, task: string, about: string,
@@ -56,6 +57,11 @@ export class Stage {
     this.broken = broken;
     const again = () => this.again();
     this.screens = question.clips.map((clip) => (clip.cameras.length ? new RecordedScreen(clip, again) : new ClipScreen(clip, again)));
+    this.insets = this.screens.map(({ clip, frame }) => {
+      const insets = new Insets(frame);
+      insets.open(clip.sees, (start, stop) => `${clip.sees?.address}&start=${start}&stop=${stop}`, clip.frames);
+      return insets;
+    });
     if (this.screens.length > 1) for (const screen of this.screens) screen.frame.append(screen.letter);
     this.node = element("div", { class: `clips clips-${this.screens.length}`, "data-question": question.question });
     this.node.append(...this.screens.map((screen) => screen.figure));
@@ -138,7 +144,7 @@ export class Stage {
 
   close() {
     this.stop.abort();
-    for (const screen of this.screens) screen.close();
+    for (const part of [...this.screens, ...this.insets]) part.close();
     this.node.remove();
   }
 }
