@@ -43,7 +43,8 @@ class AnnotationDrawer:
             if isinstance(item, DropLine):
                 self._drop(item, data, colour)
             elif isinstance(item, Arrow):
-                self._connect(mujoco.mjtGeom.mjGEOM_ARROW, item.width, item.start, item.end, colour)
+                end = 2 * np.array(item.end) - np.array(item.start)  # MuJoCo draws half of an arrow's length
+                self._connect(mujoco.mjtGeom.mjGEOM_ARROW, item.width, item.start, end, colour)
             else:
                 self._trail(item, colour)
 

@@ -47,6 +47,7 @@ class Watching {
     on("play", () => this.shown.toggle());
     on("start", () => this.shown.toggle());
     on("again", () => this.again());
+    on("drawer", () => this.shown.swap());
     on("keep", () => this.shown.do("keep"));
     on("discard", () => this.shown.do("discard"));
     this.scrub.addEventListener("input", () => this.shown instanceof Replay && this.shown.seek(Number(this.scrub.value)));
@@ -57,6 +58,7 @@ class Watching {
       bad: () => this.press(-1),
       undo: () => this.undo(),
       camera: () => this.shown.nextCamera(),
+      drawer: () => this.shown.swap(),
       play: () => this.shown.toggle(),
       ...(replays ? { again: () => this.again(), slower: () => faster(-1), faster: () => faster(1) } : { keep: () => this.shown.do("keep"), discard: () => this.shown.do("discard") }),
     });

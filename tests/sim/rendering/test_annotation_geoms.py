@@ -114,6 +114,16 @@ def test_arrows_and_trails_are_seen_and_leave_no_trace(renderer: FrameRenderer, 
     np.testing.assert_array_equal(state, kept)
 
 
+def test_an_arrow_ends_where_it_says(renderer: FrameRenderer) -> None:
+    state, ends = states(1)[0], ((0.3, -0.3, 0.2), (0.3, -0.3, 0.5))
+    bare = renderer.frame(state).astype(int)
+    tops = []
+    for one in (Arrow(*ends, "purple", width=0.01), Trail(ends, "purple", width=0.01, fade=1.0)):
+        seen = np.abs(renderer.frame(state, annotations=(one,)).astype(int) - bare).max(axis=2) > 20
+        tops.append(int(np.flatnonzero(seen.any(axis=1))[0]))
+    assert abs(tops[0] - tops[1]) <= 2
+
+
 def test_a_trail_fades(renderer: FrameRenderer) -> None:
     points = tuple((0.1 * i, -0.3, 0.4) for i in range(6))
     scene = renderer._scene

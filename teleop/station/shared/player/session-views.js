@@ -1,7 +1,7 @@
 // @ts-check
 /** The views of a session: one large, up to two small; any may become the large one, and that can be turned and zoomed. */
 
-import { drawer } from "../scene/choice.js";
+import { choose, drawer, measured, writeDrawer } from "../scene/choice.js";
 import { tell } from "../toast.js";
 import { viewsOf } from "./session-cameras.js";
 import { LiveDrawing } from "./session-drawing.js";
@@ -77,11 +77,27 @@ export class Views {
         ended: (why) => {
           if (why) tell(why, "plain");
           this.drawing = null;
+          this.writeDrawer();
           this.tell.changed();
         },
       });
       if (this.task) this.drawing.open(this.task);
     } else if (this.task) this.tell.changed();
+  }
+
+  /** Have the other one draw, where this browser can. */
+  swap() {
+    if (!measured().possible) return;
+    choose(drawer() === "here" ? "server" : "here");
+    this.drawHere(drawer() === "here");
+    this.writeDrawer();
+  }
+
+  /** Write on the page's button who draws. */
+  writeDrawer() {
+    const button = /** @type {HTMLElement} */ (document.getElementById("drawer"));
+    button.hidden = !measured().possible;
+    writeDrawer(button, this.drawing !== null);
   }
 
   /** @param {number} slot */
