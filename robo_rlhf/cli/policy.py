@@ -155,7 +155,7 @@ class PolicyServe:
             ws_max_queue=4,
             ws_per_message_deflate=False,
         )
-        for number in (signal.SIGTERM, signal.SIGHUP):  # uvicorn raises once more what ended it: the log is closed first
+        for number in (signal.SIGTERM, signal.SIGHUP):  # which uvicorn raises again: the log is closed before
             signal.signal(number, signal.default_int_handler)
         try:
             with contextlib.suppress(KeyboardInterrupt):

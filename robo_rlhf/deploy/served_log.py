@@ -53,7 +53,7 @@ class Served(NamedTuple):
     action: Array  # (act_dim,) float32 in [-1, 1], as sent
     age: float  # [s] of the observation when it came
     latency: float  # [s] from the request to its answer
-    held: bool  # the robot was told to hold
+    held: bool  # the answer was to hold
     reset: bool  # an episode begins
     success: bool | None  # as the robot reports it; None where it says nothing
     pictures: Mapping[str, Array]  # camera → (H, W, 3) uint8
@@ -110,7 +110,7 @@ class ServedLog:
             limit: bytes of the dataset from which on the oldest served episodes give way; those with a tag, a note or
                 a person's outcome stay.
             gap: time [s] without a request after which an episode is over.
-            tell: is told what is deleted, and what could not be logged.
+            tell: receives a sentence on what is deleted, and on what could not be logged.
 
         Raises:
             InvalidValueError: the dataset is for another task.
@@ -128,7 +128,7 @@ class ServedLog:
         self._lock = threading.Lock()
         self._torn: set[int] = set()  # robots of which an answer is missing
         self._open: dict[int, _Open] = {}
-        self._told: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
         self._finish_pictures()
         self._size = self._measure()
         self._thread = threading.Thread(target=self._work, name="served log", daemon=True)
@@ -326,8 +326,8 @@ class ServedLog:
     def _trouble(self, sentence: str) -> None:
         """Tell of a trouble, each kind of it once a minute."""
         kind, now = sentence.partition(":")[0], time.monotonic()
-        if now - self._told.get(kind, -QUIET) >= QUIET:
-            self._told[kind] = now
+        if now - self._reported.get(kind, -QUIET) >= QUIET:
+            self._reported[kind] = now
             self.tell(f"{self.dataset.path.name}: {sentence}")
 
 
