@@ -34,6 +34,7 @@ class ConditionedEnv:
         self.env, self.conditions = env, conditions
         self.name, self.num_envs, self.horizon, self.control_dt = env.name, env.num_envs, env.horizon, env.control_dt
         self.obs_dim, self.act_dim = env.obs_dim, env.act_dim
+        self._force: Array | None = None  # (N, 1) [N] of the last step
         names = env.task.action_names
         self._grip = np.array([name == "gripper" for name in names])
         self._begin(np.zeros(env.num_envs, np.int64), np.zeros((env.num_envs, env.obs_dim), np.float32))
@@ -129,7 +130,7 @@ class ConditionedEnv:
         return self._shown()
 
     def _clear(self) -> None:
-        self._force: Array | None = None
+        self._force = None
         self._frames: dict[int, tuple[Array, Array]] = {}  # number → obs and states, of those that are still shown
         self._sent: deque[Array] = deque(maxlen=self.conditions.delay_actions)  # that have not arrived
 
