@@ -135,9 +135,7 @@ class _RoundFollower(Follower):
         for question in asked[-OPINIONS:]:
             with suppress(NotFoundError, CorruptFileError):  # a deleted clip is no fault of this run
                 episodes = [self.loader.load(question.dataset, clip.episode_id) for clip in question.segments]
-                found.append(
-                    [e.slice(c.start, c.length) for e, c in zip(episodes, question.segments, strict=True)]
-                )
+                found.append([e.slice(c.start, c.length) for e, c in zip(episodes, question.segments, strict=True)])
         return found
 
 
@@ -147,4 +145,6 @@ def _file(run: Run, iteration: int) -> Path:
 
 def _kept(run: Run) -> list[int]:
     """Return the iterations whose models are kept, in order."""
-    return sorted(int(path.stem) for path in run.checkpoint_path("reward").parent.glob("*.safetensors") if path.stem.isdigit())
+    return sorted(
+        int(path.stem) for path in run.checkpoint_path("reward").parent.glob("*.safetensors") if path.stem.isdigit()
+    )
