@@ -89,7 +89,7 @@ class _RoundFollower(Follower):
         self.begun_with = max((answer.number for answer in self.read()[1]), default=0)
         self.compared = self._compared()
         self.before = self.opinions(load_reward(first))
-        self.mark = self._now() if self.simulated else None  # what people said since the last session counts
+        self.mark = self._now() if self.simulated else None  # answers since the last session count
 
     def begin_iteration(self) -> None:
         """Let the simulated teacher answer what it does until this iteration."""
@@ -120,7 +120,7 @@ class _RoundFollower(Follower):
         for k in [k for k in _kept(self.run) if k <= saved][:-1]:
             remove(_file(self.run, k))
         until = max((answer.number for answer in self.read()[1]), default=0)
-        changed = sum(now != said for now, said in zip(self.opinions(model), self.before, strict=True))
+        changed = sum(now != then for now, then in zip(self.opinions(model), self.before, strict=True))
         self.run.event(TAKEN, after=self.begun_with, until=until, changed=changed, of=len(self.before))
 
     def opinions(self, model: RewardModel) -> list[int]:
