@@ -200,6 +200,8 @@ class PipelineConfig(CheckedSettings):
     """Settings, separated by commas, that the recipe leaves as they are given; `--set` adds those that it names."""
     clone_ways: WholeNumber = 0
     """Ways of cloning that are tried, of which rollouts choose in the first round; 0: the one of `clone`, untried."""
+    clone_by_operator: bool = False
+    """Whether weighing demonstrations by their operators' skill is one more way of cloning that is tried."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     """The simulated teacher."""
     clone: BCSettings = field(default_factory=_clone)

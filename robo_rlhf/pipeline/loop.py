@@ -11,6 +11,7 @@ from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.context import Answerer, Context, PipelinePolicy, open_context
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.recipe.deciding import deciding, measured
+from robo_rlhf.pipeline.recipe.forecast import forecast
 from robo_rlhf.pipeline.recipe.speed import Speed
 from robo_rlhf.pipeline.recipe.trials import choose_clone, clone_in_ways
 from robo_rlhf.pipeline.steps.alarm import listen
@@ -98,6 +99,7 @@ def _rounds(context: Context) -> tuple[Evaluation, PipelinePolicy]:
         policy = look_again(context, older, policy, number, "look")
         begun = policy if number == 1 else begun
         older, policy = policy, gate(context, policy, finetune(context, policy, number), number)
+        forecast(context, number)
     assert before is not None  # the first round made it
     first = begun if number > 1 else None  # which the gate of the only round compared with
     return before, look_again(context, first, policy, number, "begun")
