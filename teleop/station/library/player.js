@@ -4,7 +4,7 @@
 import { Refused } from "../shared/api.js";
 import { Film } from "../shared/player/film.js";
 import { measured, writeDrawer } from "../shared/scene/choice.js";
-import { button, duration, element } from "../shared/made.js";
+import { button, date, duration, element } from "../shared/made.js";
 import { episodeOf } from "./bulk.js";
 import { Cameras } from "./player-cameras.js";
 import { Deeds } from "./player-actions.js";
@@ -100,7 +100,6 @@ export class Player {
     this.filters = filters;
     this.title.textContent = key.episode;
     this.title.title = key.episode;
-    document.title = `${key.episode} · Library · robo-rlhf`;
     if (same && this.item) return;
     this.item = null;
     this.broken.hidden = true;
@@ -147,6 +146,9 @@ export class Player {
     this.later = "";
     if (way && item.place[way]) return this.beside(way);
     this.body.classList.remove("waits");
+    const name = `${item.task}, ${date(item.started, true)}`;
+    this.title.replaceChildren(name, " ", element("span", { class: "soft small" }, item.episode));
+    document.title = `${name} · Library · robo-rlhf`;
     this.number.textContent = item.place.number ? `${item.place.number.toLocaleString("en")} of ${item.place.total.toLocaleString("en")}` : "not among the filtered";
     this.before.disabled = !item.place.before;
     this.after.disabled = !item.place.after;

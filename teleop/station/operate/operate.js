@@ -265,6 +265,7 @@ function bindTable(actions) {
     note: () => by("note").focus(),
     camera: () => views.next(),
     sound,
+    drawer: () => measured().possible && swapDrawer(),
     fullscreen,
   }, { scope: "operate" });
   by("pad-gripper").hidden = !actions.includes("gripper");

@@ -7,7 +7,7 @@ import { Duo } from "./duo.js";
 import { withCode, WorthChart } from "./worth.js";
 import { Clip } from "../shared/player/clip.js";
 import { bindKeys } from "../shared/keys.js";
-import { button, duration, element } from "../shared/made.js";
+import { button, date, duration, element } from "../shared/made.js";
 import { camerasOf } from "../shared/questions.js";
 import { byId } from "../shared/player/transport.js";
 import { newKey } from "../shared/outbox.js";
@@ -156,7 +156,7 @@ class Ask {
       const item = await this.details(wanted);
       if (item) this.items = [item, ...this.items];
     }
-    this.episode.replaceChildren(...this.items.map((item, i) => new Option(`${item.episode} · ${item.outcome} · ${duration(item.seconds)} · ${item.dataset}`, String(i))));
+    this.episode.replaceChildren(...this.items.map((item, i) => new Option([date(item.started, true), item.outcome, duration(item.seconds), `${item.dataset}/${item.episode}`].join(" · "), String(i))));
     this.root.dataset.state = this.items.length ? "ready" : "empty";
     this.drawNothing();
     if (!this.items.length) return;

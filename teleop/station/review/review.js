@@ -163,7 +163,7 @@ export class Review {
     this.learned.soon(question.task);
     byId("prompt", HTMLHeadingElement).textContent = question.prompt;
     const about = byId("about", HTMLParagraphElement);
-    about.textContent = [question.task.replaceAll("_", " "), question.about].filter(Boolean).join(" · ");
+    about.textContent = [question.task, question.about].filter(Boolean).join(" · ");
     byId("guidelines", HTMLAnchorElement).href = `/guidelines?task=${encodeURIComponent(question.task)}`;
     byId("practice", HTMLSpanElement).hidden = !question.practice;
     byId("drawer", HTMLButtonElement).hidden = !measured().possible || stage.cameras.length > 0;

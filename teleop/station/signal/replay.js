@@ -2,6 +2,7 @@
 /** A recorded episode, played at a speed: which step the page shows. */
 
 import { Clip } from "../shared/player/clip.js";
+import { date } from "../shared/made.js";
 import { camerasOf } from "../shared/questions.js";
 import { byId } from "../shared/player/transport.js";
 
@@ -53,7 +54,7 @@ export class Replay {
   }
 
   get who() {
-    return `${this.item.episode} · ${this.item.operator || "operator unknown"}`;
+    return `${date(this.item.started, true)} · ${this.item.operator || "operator unknown"}`;
   }
 
   get frames() {

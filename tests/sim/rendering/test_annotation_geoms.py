@@ -140,6 +140,23 @@ def test_both_robots_have_a_drop_line(task: str) -> None:
     assert (red > blue > green) == bool((decorated[changed].mean(axis=0).argsort() == [1, 2, 0]).all())
 
 
+def test_a_drop_line_has_no_kinks() -> None:
+    env = TaskEnv(TASKS["pick_place"](), 1, nthread=1)
+    env.reset(np.arange(1))
+    state = env.get_state()[0]
+    with FrameRenderer(env.model, 640, 480) as renderer:
+        bare, drawn = (
+            renderer.frame(state, "90,-35,1.4,0.2,0,0.1", annotations=shown).astype(float)
+            for shown in ((), (DropLine(),))
+        )
+    cover = np.abs(drawn - bare).sum(axis=2)
+    rows = np.flatnonzero((cover > 0).any(axis=1))[5:50]  # above the ring
+    middle = (cover[rows] * np.arange(640)).sum(axis=1) / cover[rows].sum(axis=1)
+    straight = np.polyval(np.polyfit(rows, middle, 1), rows)
+    assert abs(middle[0] - middle[-1]) > 1  # aslant, so that it passes from one column of pixels to the next
+    assert np.abs(middle - straight).max() < 0.25
+
+
 def test_without_a_robot_there_is_no_drop_line(renderer: FrameRenderer) -> None:
     state = states(1)[0]
     np.testing.assert_array_equal(renderer.frame(state, annotations=(DropLine(),)), renderer.frame(state))
