@@ -59,7 +59,8 @@ class Cell(NamedTuple):
         """The words of its command."""
         size = ["--demos", str(self.demos), "--updates", str(UPDATES[self.demos]), "--batch", "64"]
         more = ["--looks", str(self.looks)] if self.looks else []
-        return ["train", "bc", "--task", self.task, *size, "--save-every", "100", *SEES, *more, "--seed", str(self.seed)]
+        seed = ["--save-every", "100", "--seed", str(self.seed)]
+        return ["train", "bc", "--task", self.task, *size, *SEES, *more, *seed]
 
     @property
     def line(self) -> str:
