@@ -20,6 +20,7 @@ from robo_rlhf.data.layout import require_dataset
 from robo_rlhf.policies.latest_policy import policy_at, reward_at
 from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.tasks import TASKS
+from robo_rlhf.vision.sight import check_cameras
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,8 +82,8 @@ class RewardLearning(FromAnswers, SightOptions):
         """
         super().check()
         if self.sees:  # the cameras of recorded videos are known when they are read
-            simulated = is_outside(self.task) or self.task in TASKS
-            self.check_sight(self.task, None if simulated else list(self.sight.cameras if self.sight else ()))
+            own = list(self.sight.cameras if self.sight else ())
+            self.check_sight(self.task, None if self.is_simulated else own)
         if self.encoder_from is not None:
             self.checkpoint_with_encoder()
         if not 0 < self.frame_rate < math.inf:
@@ -98,6 +99,29 @@ class RewardLearning(FromAnswers, SightOptions):
                 raise InvalidValueError(option, "nothing", "the name of a dataset")
             if weight:
                 require_dataset(data_home(self.home), given)
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the task has a simulator here; else its cameras are those of recorded videos."""
+        return is_outside(self.task) or self.task in TASKS
+
+    def check_recorded(self, store: "Store") -> None:
+        """Refuse cameras that no recorded clip of the questions has.
+
+        Raises:
+            UnknownNameError: one of them; the message suggests the nearest.
+        """
+        if self.sight is None or self.is_simulated:
+            return
+        from robo_rlhf.data.reader import Reader
+
+        asked = {q.dataset for q in store.questions(run=self.questions_of or None) if q.task == self.task}
+        known = set[str]()
+        for dataset in asked:
+            with suppress(NotFoundError):  # its clips are gone, which is counted later
+                infos = Reader(find_dataset(data_home(self.home), dataset)).list(task=self.task)
+                known |= {camera for info in infos for camera in info.meta.frames}
+        check_cameras(self.sight.cameras, sorted(known))
 
     def checkpoint_with_encoder(self) -> Path:
         """Return the checkpoint of the policy whose encoders are taken over.
@@ -156,6 +180,7 @@ class RewardLearning(FromAnswers, SightOptions):
         extra = self.extra_data()
         with Store(self.place) as store:
             self.check_asked(store)
+            self.check_recorded(store)
             asked = {"algorithm": "reward", "task": self.task, "asked_by": self.questions_of, "follow": self.follow}
             asked |= {} if self.implicit else {"implicit": False}
             asked |= self.asked_to_see()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MINUTES = 15.0  # of the processor
 ROUNDS, LABELS_A_ROUND = 3, 5  # rounds, and the fewest labels that make one worth its while
+PICTURES_A_SECOND = 4.0  # that a reward sees
 PICTURES_A_BATCH = 64  # unless asked otherwise: an update takes as long as hundreds of examples without pictures
 
 
@@ -173,7 +174,10 @@ class RunCommand(OnRobot, SightOptions):
             return config
         smaller = not any(setting.startswith("clone.batch=") for setting in self.set) and bool(self.cameras)
         clone = replace(config.clone, batch=PICTURES_A_BATCH) if smaller else config.clone
-        return replace(config, clone=self.seeing(task, clone))
+        reward = config.reward
+        if self.cameras and not any(setting.startswith("reward.reward=") for setting in self.set):
+            reward = self.judging(task, reward, PICTURES_A_SECOND, frozen=True)
+        return replace(config, clone=self.seeing(task, clone), reward=reward)
 
     def _axes(self, task: str, home: Path) -> tuple[str, ...]:
         """Return the axes to compare along: those given, those that this run began with, or the task's own."""
