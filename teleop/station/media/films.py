@@ -47,6 +47,7 @@ class EpisodeFilm(NamedTuple):
     reason: str = ""  # why it cannot be shown; empty where it can
     model: str = ""  # the digest of the model that its states were recorded with
     videos: tuple[FilmVideo, ...] = ()  # where cameras recorded it, each by itself
+    version: str = ""  # changes with the file
 
 
 def read_film(path: Path) -> tuple[EpisodeFilm, Array]:

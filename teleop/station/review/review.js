@@ -57,7 +57,7 @@ export class Review {
     this.presence = new Presence(this);
     this.under = byId("controls", HTMLDivElement);
     this.note = new Note();
-    this.learned = new Learned(byId("learned", HTMLParagraphElement), this.chosen);
+    this.learned = new Learned(byId("learned", HTMLParagraphElement), byId("taken", HTMLParagraphElement), this.chosen);
     this.clock = new Clock(() => this.transport?.draw(this.marks));
     this.transport = new Transport(this.clock, (camera) => this.lookFrom(camera));
     this.paces = new Paces(this.clock);
