@@ -14,8 +14,8 @@ from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rewards.visual import VisualReward
 
 SEES = ["--cameras", "front", "--size", "16", "--proprioception-only", "--encoder", "small"]
-SMALL = ["clone.updates=3", "num_envs=2", "episodes=2", "collect=2", "finetune.iterations=1", "finetune.num_envs=2"]
-RUN = ["run", "--task", "reach", "--preset", "tiny", "--demos", "2", "--labels", "4", "--rounds", "1", *SEES, "--json"]
+SMALL = ["clone.updates=3", "num_envs=2", "episodes=2", "collect=2", "finetune.iterations=2", "finetune.num_envs=2"]
+RUN = ["run", "--task", "reach", "--preset", "tiny", "--demos", "2", "--labels", "4", "--rounds", "2", *SEES, "--json"]
 
 
 @pytest.fixture
