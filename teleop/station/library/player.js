@@ -6,7 +6,7 @@ import { Film } from "../shared/player/film.js";
 import { Insets, insetSwitch, swapInsets } from "../shared/player/insets.js";
 import { mediaAddress } from "../shared/player/media-address.js";
 import { measured, writeDrawer } from "../shared/scene/choice.js";
-import { button, duration, element } from "../shared/made.js";
+import { button, date, duration, element } from "../shared/made.js";
 import { episodeOf } from "./bulk.js";
 import { Cameras } from "./player-cameras.js";
 import { Deeds } from "./player-actions.js";
@@ -106,7 +106,6 @@ export class Player {
     this.filters = filters;
     this.title.textContent = key.episode;
     this.title.title = key.episode;
-    document.title = `${key.episode} · Library · robo-rlhf`;
     if (same && this.item) return;
     this.item = null;
     this.broken.hidden = true;
@@ -153,6 +152,9 @@ export class Player {
     this.later = "";
     if (way && item.place[way]) return this.beside(way);
     this.body.classList.remove("waits");
+    const name = `${item.task}, ${date(item.started, true)}`;
+    this.title.replaceChildren(name, " ", element("span", { class: "soft small" }, item.episode));
+    document.title = `${name} · Library · robo-rlhf`;
     this.number.textContent = item.place.number ? `${item.place.number.toLocaleString("en")} of ${item.place.total.toLocaleString("en")}` : "not among the filtered";
     this.before.disabled = !item.place.before;
     this.after.disabled = !item.place.after;

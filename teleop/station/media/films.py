@@ -52,6 +52,7 @@ class EpisodeFilm(NamedTuple):
     sight: Sight | None = None  # the cameras that its policy saw, where it had some and states draw them
     seed: int = 0
     conditions: Conditions = Conditions()  # that it was recorded under
+    version: str = ""  # changes with the file
 
     def seen(self, frames: range) -> list[int]:
         """Return the numbers of the frames whose pictures the policy was shown at `frames`."""

@@ -113,7 +113,7 @@ class Media:
         else:
             film, states = await asyncio.get_running_loop().run_in_executor(self._readers, read_film, path)
             self._states[film.digest] = states
-            self._films[path, signature] = film
+            film = self._films[path, signature] = film._replace(version=f"{signature[1]:x}")
         if not TASK.fullmatch(film.task):  # MJCF is not taken from files
             raise NoPictureError("scene", "Its task has no name that a scene could have.")
         if film.reason or film.digest in self._not_replayed:

@@ -13,7 +13,6 @@ import { Hands } from "./hands.js";
 import { Insets, insetSwitch, insetsShown } from "../shared/player/insets.js";
 import { Latency, SPEEDS } from "./input.js";
 import { banner, Panel } from "./panel.js";
-import { choose, drawer, measured, writeDrawer } from "../shared/scene/choice.js";
 import { Connection } from "../shared/player/session-socket.js";
 import { Sounds } from "./sound.js";
 import { Views } from "../shared/player/session-views.js";
@@ -285,17 +284,11 @@ function bindTable(actions) {
     note: () => by("note").focus(),
     camera: () => views.next(),
     sound,
+    drawer: () => views.swap(),
     fullscreen,
   }, { scope: "operate" });
   by("pad-gripper").hidden = !actions.includes("gripper");
   hands.table = keys.table.map((row) => /** @type {any} */ (row));
-}
-
-/** Have this browser draw, or the server. */
-function swapDrawer() {
-  choose(drawer() === "here" ? "server" : "here");
-  views.drawHere(drawer() === "here");
-  writeDrawer(by("drawer"), drawer() === "here");
 }
 
 function bind() {
@@ -305,12 +298,11 @@ function bind() {
   for (const [id, run] of /** @type {[string, () => void][]} */ ([
     ["rewind", () => perform("rewind")], ["sound", sound], ["fullscreen", fullscreen], ["faster", speed(1)],
     ["slower", speed(-1)], ["pad-gripper", grip], ["hand-over", () => lease("release")], ["end", endSession],
-    ["drawer", swapDrawer],
+    ["drawer", () => views.swap()],
   ])) by(id).addEventListener("click", run);
   by("sound").setAttribute("aria-pressed", String(!sounds.muted));
   by("end").hidden = !data.mayEnd;
-  by("drawer").hidden = !measured().possible;
-  writeDrawer(by("drawer"), drawer() === "here");
+  views.writeDrawer();
   const hold = by("takeover");
   hold.addEventListener("pointerdown", () => takeover(true));
   for (const end of ["pointerup", "pointercancel", "pointerleave"]) hold.addEventListener(end, () => takeover(false));

@@ -58,7 +58,7 @@ export class Review {
     this.presence = new Presence(this);
     this.under = byId("controls", HTMLDivElement);
     this.note = new Note();
-    this.learned = new Learned(byId("learned", HTMLParagraphElement), this.chosen);
+    this.learned = new Learned(byId("learned", HTMLParagraphElement), byId("taken", HTMLParagraphElement), this.chosen);
     this.clock = new Clock(() => this.moved());
     this.transport = new Transport(this.clock, (camera) => this.lookFrom(camera));
     this.paces = new Paces(this.clock);
@@ -166,7 +166,7 @@ export class Review {
     this.learned.soon(question.task);
     byId("prompt", HTMLHeadingElement).textContent = question.prompt;
     const about = byId("about", HTMLParagraphElement);
-    about.textContent = [question.task.replaceAll("_", " "), question.about].filter(Boolean).join(" · ");
+    about.textContent = [question.task, question.about].filter(Boolean).join(" · ");
     byId("guidelines", HTMLAnchorElement).href = `/guidelines?task=${encodeURIComponent(question.task)}`;
     byId("practice", HTMLSpanElement).hidden = !question.practice;
     byId("drawer", HTMLButtonElement).hidden = !measured().possible || stage.cameras.length > 0;
