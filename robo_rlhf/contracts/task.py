@@ -242,7 +242,8 @@ def conditions_are_restored(trial: TaskTrial) -> None:
     force = 1.0 if FORCE in trial.run.signals else 0.0
     conditions = Conditions(0.3, 2, 3, 0.01, 0.5, force)
     env, fresh = (ConditionedEnv(trial.env(2), conditions) for _ in range(2))
-    shown, states, forces = [env.reset(seeds)], [env.get_state()], [None]
+    shown, states = [env.reset(seeds)], [env.get_state()]
+    forces: list[Array | None] = [None]
     sent = rng.uniform(-1, 1, (16, 2, env.act_dim)).astype(np.float32)
     for action in sent:
         step = copied(env.step(action))

@@ -55,8 +55,15 @@ class UnattendedSession:
             on_trouble: called once with the reason why the disk cannot take more; the session waits until it can.
         """
         folder = dataset.path
-        by = {"tags": tags, "device": device.name, "conditions": conditions_of(env)}
-        begin = Begin(folder.parent, folder.name, env.name, operator, **by)
+        begin = Begin(
+            folder.parent,
+            folder.name,
+            env.name,
+            operator,
+            tags=tags,
+            device=device.name,
+            conditions=conditions_of(env),
+        )
         self.clock = Pacer(env.control_dt, pace=pace)
         self._bell = threading.Event()  # the disk has done something
         self.machine = SessionMachine(begin, env, dataset, device, self.clock.period, ignore, self._bell.set)
