@@ -125,9 +125,11 @@ class SightOptions:
         sight = self.sight
         if sight is None:
             return None
+        from robo_rlhf.sim.envs.conditioned_env import as_shown
         from robo_rlhf.vision.episode_pictures import see_episodes
         from robo_rlhf.vision.frame_cache import FRAMES, FrameCache
 
+        episodes = [as_shown(episode) for episode in episodes]
         return see_episodes(episodes, sight, FrameCache(home / FRAMES), folder=folder, progress=progress)
 
 
