@@ -98,7 +98,7 @@ class MonitorCommand(DatabaseOptions):
         if self.send == "training":
             where, new = send(home, self.dataset, self.send, None, self.to)
             print(
-                f"{new} episodes are new in {where}; `robo-rlhf train bc --dataset {where}` learns from those that succeeded"
+                f"{new} episodes are new in {where}; `train bc --dataset {where}` learns from them"
             )
             return 0
         with self.answers() as store:
