@@ -97,9 +97,7 @@ class MonitorCommand(DatabaseOptions):
         assert self.send
         if self.send == "training":
             where, new = send(home, self.dataset, self.send, None, self.to)
-            print(
-                f"{new} episodes are new in {where}; `train bc --dataset {where}` learns from them"
-            )
+            print(f"{new} episodes are new in {where}; `train bc --dataset {where}` learns from them")
             return 0
         with self.answers() as store:
             where, new = send(home, self.dataset, self.send, store)

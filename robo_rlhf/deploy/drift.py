@@ -62,7 +62,7 @@ class Found(NamedTuple):
         return self.value > self.level
 
 
-class Minds:
+class ObservedPolicy:
     """A policy, or several trained alike: what they would do at each step of an episode, and their features."""
 
     def __init__(self, policies: Sequence[TrainedPolicy], obs_names: Sequence[str], delay: int | None = None) -> None:
@@ -75,7 +75,7 @@ class Minds:
     def look(self, obs: Array) -> tuple[Array, Array | None]:
         """Return features (T, k) at observations (T, obs_dim), and the disagreement (T,) about each action, if any.
 
-        The policy is asked about every `EVERY`-th step; the steps up to the next have what it says there.
+        The policy is asked about every `EVERY`-th step; the steps up to the next have what it gives there.
         """
         obs = self._seen(obs)
         step = np.arange(len(obs)) // EVERY
@@ -175,7 +175,7 @@ class Drift:
 
     @classmethod
     def fit(
-        cls, minds: Minds, episodes: Sequence[Episode], obs_names: Sequence[str], about: Mapping[str, Any]
+        cls, observed: ObservedPolicy, episodes: Sequence[Episode], obs_names: Sequence[str], about: Mapping[str, Any]
     ) -> "Drift":
         """Learn from training episodes, half of which are held out.
 
@@ -198,14 +198,14 @@ class Drift:
         }
         net = _fitted(_scaled(x, arrays), y / arrays["output_std"])
         arrays |= {f"net/{name}": value.numpy() for name, value in net.state_dict().items()}
-        features = np.concatenate([minds.look(e.obs)[0] for e in fitted]).astype(np.float64)
+        features = np.concatenate([observed.look(e.obs)[0] for e in fitted]).astype(np.float64)
         arrays["feature_mean"] = features.mean(0)
         _, sizes, axes = np.linalg.svd(features - features.mean(0), full_matrices=False)
         kept = min(COMPONENTS, len(sizes))
         arrays["feature_axes"] = axes[:kept].T / (sizes[:kept] / np.sqrt(len(features))).clip(STD_FLOOR)
-        empty = {"obs_names": list(obs_names), "levels": {}, "steps": {}, "disagreement": minds.kind, **about}
+        empty = {"obs_names": list(obs_names), "levels": {}, "steps": {}, "disagreement": observed.kind, **about}
         made = cls(arrays, empty)
-        seen = [made.watch(e, minds) for e in held_out]
+        seen = [made.watch(e, observed) for e in held_out]
         for family in seen[0].numbers:
             rows = np.stack([one.numbers[family] for one in seen])
             arrays[f"held_out/{family}"] = rows
@@ -213,7 +213,7 @@ class Drift:
             empty["steps"][family] = float(np.quantile(np.concatenate([one.steps[family] for one in seen]), UNUSUAL))
         return cls(arrays, empty)
 
-    def watch(self, episode: Episode, minds: Minds) -> Watched:
+    def watch(self, episode: Episode, observed: ObservedPolicy) -> Watched:
         """Return what an episode shows."""
         z = ((episode.obs - self.arrays["mean"]) / self.arrays["std"]).clip(-CLIP_Z, CLIP_Z)
         x, y = _changes(episode, self.arrays)
@@ -221,7 +221,7 @@ class Drift:
             mean, log_std = self.net(torch.from_numpy(_scaled(x, self.arrays)))
         error = (y / self.arrays["output_std"] - mean.numpy()) * np.exp(-log_std.numpy())
         clipped = error.clip(-CLIP_ERROR, CLIP_ERROR)
-        features, disagreement = minds.look(episode.obs)
+        features, disagreement = observed.look(episode.obs)
         parts = (features - self.arrays["feature_mean"]) @ self.arrays["feature_axes"]
         far = np.sqrt((parts**2).mean(-1))  # (T+1,)
         numbers = {

@@ -222,7 +222,7 @@ def watch(home: Path, dataset: str, checkpoint: Path, policy: str, reference: st
         NotFoundError: there is no such dataset.
         InvalidValueError: too few episodes, or of another task or other columns.
     """
-    from robo_rlhf.deploy.drift import FIRST, Drift, Minds, key_of
+    from robo_rlhf.deploy.drift import FIRST, Drift, ObservedPolicy, key_of
     from robo_rlhf.policies.checkpoint import load_meta, load_policy
 
     meta = load_meta(checkpoint)
@@ -244,18 +244,19 @@ def watch(home: Path, dataset: str, checkpoint: Path, policy: str, reference: st
     obs_names = list(episodes[-1].meta.obs_names) or [f"obs_{k}" for k in range(episodes[-1].obs.shape[1])]
     for episode in episodes:
         _check_columns(episode, policies[0].obs_dim, policies[0].act_dim)
-    minds = Minds(policies, obs_names, meta.get("mask_delay"))
+    observed = ObservedPolicy(policies, obs_names, meta.get("mask_delay"))
     content = [hashlib.sha256(read_whole(path, "Train it again.")).hexdigest() for path in (checkpoint, *members)]
     path = home / "cache" / "drift" / f"{key_of(content, str(usual.path), chosen)}.safetensors"
     drift = Drift.load(path)
     if drift is None:
-        drift = Drift.fit(minds, list(usual.load_all(chosen)), obs_names, {"policy": policy, "reference": name})
+        drift = Drift.fit(observed, list(usual.load_all(chosen)), obs_names, {"policy": policy, "reference": name})
         drift.save(path)
-    seen = [drift.watch(episode, minds) for episode in episodes]
+    seen = [drift.watch(episode, observed) for episode in episodes]
     signals = [
-        Signal(f.family, f.value, f.level, f.alarm, _about(f.family, f.name, minds.kind)) for f in drift.compare(seen)
+        Signal(f.family, f.value, f.level, f.alarm, _about(f.family, f.name, observed.kind))
+        for f in drift.compare(seen)
     ]
-    if minds.kind == "none":
+    if observed.kind == "none":
         signals.append(Signal("disagreement", 0.0, None, False, "not known: one policy, which does not sample"))
     good = [info.meta.outcome for info in usual.list() if info.meta.outcome != "aborted"] if reference else []
     success = (good.count("success") / len(good), len(good)) if good else usual_success(checkpoint)

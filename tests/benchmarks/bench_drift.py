@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.types import Episode
-from robo_rlhf.deploy.drift import FIRST, WINDOW, Drift, Minds, Watched
+from robo_rlhf.deploy.drift import FIRST, WINDOW, Drift, ObservedPolicy, Watched
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv
@@ -77,8 +77,8 @@ def alarms(learned: Drift, seen: Sequence[Watched]) -> dict[str, tuple[int, str]
     return found
 
 
-def sets(learned: Drift, minds: Minds, episodes: Sequence[Episode]) -> list[dict[str, tuple[int, str]]]:
-    seen = [learned.watch(episode, minds) for episode in episodes]
+def sets(learned: Drift, observed: ObservedPolicy, episodes: Sequence[Episode]) -> list[dict[str, tuple[int, str]]]:
+    seen = [learned.watch(episode, observed) for episode in episodes]
     return [alarms(learned, seen[k : k + WINDOW]) for k in range(0, len(seen) - WINDOW + 1, WINDOW)]
 
 
@@ -95,19 +95,19 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_changes_are_found_and_usual_sets_are_not(policy: Path, who: str) -> None:
     """Bars: of 20 sets as usual, at most 1 alarm; mass tripled, gripper slower by half: each found within 20."""
     names = PickPlace.obs_names
-    minds = Minds([load_policy(policy)], names)
+    observed = ObservedPolicy([load_policy(policy)], names)
     usual = act(who, policy, REFERENCE + SETS * WINDOW, 500_000)
-    learned = Drift.fit(minds, usual[:REFERENCE], names, {})
-    as_usual = sets(learned, minds, usual[REFERENCE:])
+    learned = Drift.fit(observed, usual[:REFERENCE], names, {})
+    as_usual = sets(learned, observed, usual[REFERENCE:])
     false = [found for found in as_usual if found]
-    print(f"\n{who}, levels {learned.levels}, disagreement of {minds.kind}")
+    print(f"\n{who}, levels {learned.levels}, disagreement of {observed.kind}")
     print(f"as usual: {len(false)} of {len(as_usual)} sets raise an alarm {false}")
     for name, change in (("mass tripled", heavier), ("gripper slower by half", slower)):
-        found = sets(learned, minds, act(who, policy, CHANGED * WINDOW, 600_000, change))
+        found = sets(learned, observed, act(who, policy, CHANGED * WINDOW, 600_000, change))
         after = [min((count for count, _ in one.values()), default=None) for one in found]
         print(f"{name}: {sum(map(bool, found))} of {len(found)} sets, after {after} episodes; the first by {found[0]}")
         assert all(found)
     if who == "operator":
-        seen = sets(learned, minds, act("policy", policy, WINDOW, 700_000))
+        seen = sets(learned, observed, act("policy", policy, WINDOW, 700_000))
         print(f"the policy against demonstrations, nothing changed: {seen}")
     assert len(false) <= 1

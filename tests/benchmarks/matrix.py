@@ -34,7 +34,7 @@ import pytest
 
 from robo_rlhf.cli.main import parse
 from robo_rlhf.cli.run import RunCommand
-from robo_rlhf.core.files import write_atomic, write_json
+from robo_rlhf.core.files import read_json, write_atomic, write_json
 from robo_rlhf.pipeline.recipe.version import recipe_version
 from robo_rlhf.pipeline.steps.evaluation import stored_evaluation
 from robo_rlhf.sim.tasks import TASKS
@@ -85,6 +85,7 @@ ARMS = {
 }
 ORDER = ("answers", "demo", "elsewhere", "style", "marks")  # of value
 HARD = ("push", "navigate_room")  # which have bars of their own
+FORECASTS = "round-*/forecast/result.json"
 POLL = 2.0  # [s] between two looks at the processor time of a run
 
 
@@ -201,6 +202,7 @@ def run_cell(cell: Cell, home: Path) -> dict[str, Any]:
         "cloned_any_time": found["before"]["success_at_any_time"],
         "final": found["after"]["success"],
         "final_any_time": found["after"]["success_at_any_time"],
+        "forecasts": [read_json(path, dict)["expected"] for path in sorted((home / "runs" / name).glob(FORECASTS))],
         "processor_s": round(used["processor"], 1),
         "wall_s": round(used["wall"], 1),
         "sessions": used["sessions"],
@@ -292,6 +294,18 @@ def test_bars_elsewhere(task: str) -> None:
     """Success at the end of tasks of Meta-World, from answers alone, reaches the task's bar."""
     final = _final([cell for cell in cells(["elsewhere"]) if cell.task == task])[task]
     assert 100 * fmean(final) >= ELSEWHERE[task].mean, final
+
+
+def test_forecasts_hold() -> None:
+    """What runs expected after each round covers what came in at least 80 % of cases, with 20 points on average."""
+    pairs = [(f, row["final"]["value"]) for row in counting(stored_rows()).values() for f in row.get("forecasts", ())]
+    if not pairs:
+        pytest.skip("no row holds a forecast yet")
+    held = fmean(f["low"] <= came <= f["high"] for f, came in pairs)
+    width = fmean(100 * (f["high"] - f["low"]) for f, _ in pairs)
+    print(f"{len(pairs)} forecasts: {held:.0%} hold, {width:.1f} points wide on average")
+    assert held >= 0.8
+    assert width <= 20
 
 
 def _final(asked: Sequence[Cell]) -> dict[str, list[float]]:

@@ -11,7 +11,7 @@ from robo_rlhf.core.errors import InvalidValueError, NotFoundError, NotNowError
 from robo_rlhf.core.types import Episode, EpisodeMeta
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.deploy import drift
-from robo_rlhf.deploy.drift import FIRST, Drift, Minds
+from robo_rlhf.deploy.drift import FIRST, Drift, ObservedPolicy
 from robo_rlhf.deploy.monitor import NEW, known_state, reported, send, watch
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.policies.base import TrainedPolicy
@@ -41,19 +41,19 @@ def episodes(count: int, seed: int, *, gain: float = 0.5, moved: float = 0.0) ->
     return made
 
 
-def alarms(learned: Drift, minds: Minds, new: Sequence[Episode]) -> dict[str, str]:
-    found = learned.compare([learned.watch(episode, minds) for episode in new])
+def alarms(learned: Drift, observed: ObservedPolicy, new: Sequence[Episode]) -> dict[str, str]:
+    found = learned.compare([learned.watch(episode, observed) for episode in new])
     return {one.family: one.name for one in found if one.alarm}
 
 
 def test_what_changed_is_found_and_what_did_not_is_not() -> None:
-    minds = Minds([trained("gaussian")], NAMES)
-    learned = Drift.fit(minds, episodes(60, 1), NAMES, {})
-    assert minds.kind == "none"
-    assert [alarms(learned, minds, episodes(20, seed)) for seed in range(2, 8)].count({}) >= 5
-    assert "changes" in alarms(learned, minds, episodes(20, 9, gain=0.25))
-    assert {"values", "features"} <= alarms(learned, minds, episodes(20, 9, moved=0.5)).keys()
-    assert learned.compare([learned.watch(episode, minds) for episode in episodes(FIRST - 1, 3)]) == []
+    observed = ObservedPolicy([trained("gaussian")], NAMES)
+    learned = Drift.fit(observed, episodes(60, 1), NAMES, {})
+    assert observed.kind == "none"
+    assert [alarms(learned, observed, episodes(20, seed)) for seed in range(2, 8)].count({}) >= 5
+    assert "changes" in alarms(learned, observed, episodes(20, 9, gain=0.25))
+    assert {"values", "features"} <= alarms(learned, observed, episodes(20, 9, moved=0.5)).keys()
+    assert learned.compare([learned.watch(episode, observed) for episode in episodes(FIRST - 1, 3)]) == []
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_which_disagreement_is_watched(policies: list[TrainedPolicy], kind: str)
     for parameter in policies[-1].parameters():
         if len(policies) > 1:
             parameter.data += 0.1
-    minds = Minds(policies, NAMES)
-    features, disagreement = minds.look(episodes(1, 1)[0].obs)
-    assert minds.kind == kind
+    observed = ObservedPolicy(policies, NAMES)
+    features, disagreement = observed.look(episodes(1, 1)[0].obs)
+    assert observed.kind == kind
     assert features.shape[0] == STEPS + 1
     assert disagreement is not None
     assert (disagreement > 0).all()
