@@ -9,7 +9,7 @@ Each episode becomes a few numbers of four families, each a mean over its steps:
 
 The training episodes are parted: the prediction is fitted on one half; with the other, held out, episodes in use are
 compared by ranks (Mann and Whitney 1947), so that a rare outlier counts as one. The level of a family is what sets of
-held-out episodes, compared with the rest of them, stay below but for 1 in 200.
+held-out episodes, compared with the rest of them, stay below but for 1 in 100.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ FORMAT = 1
 FAMILIES = ("values", "changes", "features", "disagreement")
 WINDOW, FIRST = 20, 5  # episodes that are compared at once: the newest, and at least
 LEAST = 20  # episodes that a reference must have
-SPLITS, FALSE_ALARMS = 400, 0.005  # of held-out episodes; share of their sets above the level of a family
+SPLITS, FALSE_ALARMS = 400, 0.01  # of held-out episodes; share of their sets above the level of a family
 WIDTH, UPDATES, BATCH = 64, 1500, 256  # of the prediction
 CLIP_Z, CLIP_ERROR, COMPONENTS = 4.0, 5.0, 16
 SAMPLES, EVERY = 4, 4  # of a policy that samples; steps of which the policy is asked about one
