@@ -256,7 +256,7 @@ def watch(home: Path, dataset: str, checkpoint: Path, policy: str, reference: st
         Signal(f.family, f.value, f.level, f.alarm, _about(f.family, f.name, observed.kind))
         for f in drift.compare(seen)
     ]
-    if kind == "none":
+    if observed.kind == "none":
         signals.append(Signal("disagreement", 0.0, None, False, "not known: one policy, which does not sample"))
     good = [info.meta.outcome for info in usual.list() if info.meta.outcome != "aborted"] if reference else []
     success = (good.count("success") / len(good), len(good)) if good else usual_success(checkpoint)
