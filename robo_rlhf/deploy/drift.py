@@ -306,7 +306,7 @@ def _fitted(x: Array, y: Array) -> Prediction:
         error = ((outputs[rows] - mean) * torch.exp(-log_std)).clamp(-20.0, 20.0)
         loss = (error.square() / 2 + log_std).mean()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         schedule.step()
     return net.eval()
