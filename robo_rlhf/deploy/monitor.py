@@ -34,7 +34,7 @@ KIND = {"review": "approval", "corrections": "correction"}  # of the question ab
 
 
 @dataclass(frozen=True)
-class Signal:
+class DriftSignal:
     """One line of what is watched."""
 
     name: str
@@ -45,7 +45,7 @@ class Signal:
 
 
 @dataclass(frozen=True)
-class Moment:
+class NewMoment:
     """Steps of an episode that look new."""
 
     episode: str
@@ -61,8 +61,8 @@ class Monitor(NamedTuple):
     policy: str
     reference: str
     episodes: int  # of the newest, that were looked at
-    signals: list[Signal]
-    moments: list[Moment]
+    signals: list[DriftSignal]
+    moments: list[NewMoment]
     time: str  # ISO 8601, UTC
 
     @property
@@ -76,7 +76,7 @@ class Monitor(NamedTuple):
         return {**self._asdict(), **lists, "alarm": self.alarm}
 
 
-def newest_moments(unusual: Sequence[tuple[Episode, Array, list[str]]]) -> list[Moment]:
+def newest_moments(unusual: Sequence[tuple[Episode, Array, list[str]]]) -> list[NewMoment]:
     """Return the moments that look newest, of any episodes but not overlapping: each with its unusual steps (T,)."""
     found = []
     for episode, steps, why in unusual:
@@ -87,12 +87,12 @@ def newest_moments(unusual: Sequence[tuple[Episode, Array, list[str]]]) -> list[
             if left[worst] <= 0:
                 break
             start = int(np.clip(worst - length // 2, 0, len(episode) - length))
-            found.append(Moment(episode.meta.id, start, length, float(left[worst]), why[worst]))
+            found.append(NewMoment(episode.meta.id, start, length, float(left[worst]), why[worst]))
             left[max(start - length // 2, 0) : start + length + length // 2] = 0
     return sorted(found, key=lambda moment: -moment.unusual)[:MOMENTS]
 
 
-def reported(episodes: Sequence[Episode], usual: tuple[float, int] | None) -> list[Signal]:
+def reported(episodes: Sequence[Episode], usual: tuple[float, int] | None) -> list[DriftSignal]:
     """Return the signals of success as reported and of latency, of episodes that have them.
 
     Args:
@@ -106,11 +106,13 @@ def reported(episodes: Sequence[Episode], usual: tuple[float, int] | None) -> li
         level = None if usual is None else wilson(usual[0] * usual[1], usual[1]).low
         about = f"{ended.count('success')} of {len(ended)} episodes"
         about += "; no success of this policy is known to compare with" if level is None else ""
-        found.append(Signal("success", share.value, level, level is not None and share.high < level, about))
+        found.append(DriftSignal("success", share.value, level, level is not None and share.high < level, about))
     late = [e.signals["latency"][:, 0] for e in episodes if "latency" in e.signals]
     if late:
         value, period = float(np.quantile(np.concatenate(late), LATE)), episodes[-1].meta.control_dt
-        found.append(Signal("latency", value, period, value > period, f"[s], {LATE:.0%} of the answers are faster"))
+        found.append(
+            DriftSignal("latency", value, period, value > period, f"[s], {LATE:.0%} of the answers are faster")
+        )
     return found
 
 
@@ -155,7 +157,7 @@ def send(home: Path, dataset: str, how: Send, store: Store | None, to: str = "")
         NotNowError: the moments cannot be shown, or not be entered to correct them.
     """
     folder = require_dataset(home, dataset)
-    moments = [Moment(**one) for one in known_state(folder).get("moments", ())]
+    moments = [NewMoment(**one) for one in known_state(folder).get("moments", ())]
     if not moments:
         raise NotFoundError(
             "moments that look new in", dataset, f"`robo-rlhf monitor {dataset} --policy RUN` looks for them."
@@ -180,13 +182,13 @@ def send(home: Path, dataset: str, how: Send, store: Store | None, to: str = "")
     return where, new
 
 
-def _question(source: Reader, moment: Moment, dataset: str, run: str, kind: str) -> Question:
+def _question(source: Reader, moment: NewMoment, dataset: str, run: str, kind: str) -> Question:
     clips = (Segment(moment.episode, moment.start, moment.length),)
     task = source.info(moment.episode).meta.task
     return Question(question_id(run, 0, kind, clips), run, 0, kind, task, clips, dataset)
 
 
-def _check_entered(source: Reader, moments: Sequence[Moment]) -> None:
+def _check_entered(source: Reader, moments: Sequence[NewMoment]) -> None:
     for moment in moments:
         access = open_access(source.path / "episodes" / f"{moment.episode}.parquet")
         if access.enter is None:
@@ -196,7 +198,7 @@ def _check_entered(source: Reader, moments: Sequence[Moment]) -> None:
             )
 
 
-def _copy(source: Dataset, moments: Sequence[Moment], target: Dataset) -> int:
+def _copy(source: Dataset, moments: Sequence[NewMoment], target: Dataset) -> int:
     new = 0
     for name in sorted({moment.episode for moment in moments}):
         if name not in target:
@@ -253,11 +255,11 @@ def watch(home: Path, dataset: str, checkpoint: Path, policy: str, reference: st
         drift.save(path)
     seen = [drift.watch(episode, observed) for episode in episodes]
     signals = [
-        Signal(f.family, f.value, f.level, f.alarm, _about(f.family, f.name, observed.kind))
+        DriftSignal(f.family, f.value, f.level, f.alarm, _about(f.family, f.name, observed.kind))
         for f in drift.compare(seen)
     ]
     if observed.kind == "none":
-        signals.append(Signal("disagreement", 0.0, None, False, "not known: one policy, which does not sample"))
+        signals.append(DriftSignal("disagreement", 0.0, None, False, "not known: one policy, which does not sample"))
     good = [info.meta.outcome for info in usual.list() if info.meta.outcome != "aborted"] if reference else []
     success = (good.count("success") / len(good), len(good)) if good else usual_success(checkpoint)
     unusual = [

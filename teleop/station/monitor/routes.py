@@ -47,7 +47,7 @@ class RunNotes(BaseModel):
     text: Annotated[str, Field(max_length=LONGEST_NOTES)]
 
 
-class Moments(BaseModel):
+class SentMoments(BaseModel):
     """The dataset whose moments that look new are sent on, and where to."""
 
     model_config = ConfigDict(extra="forbid")
@@ -146,7 +146,7 @@ def in_use(request: Request, me: Me) -> dict[str, Any]:
 
 
 @router.post("/api/monitor/moments")
-def moments(request: Request, body: Moments, me: Operator) -> dict[str, Any]:
+def moments(request: Request, body: SentMoments, me: Operator) -> dict[str, Any]:
     """Send the moments that look new to review, to corrections, or into the next training set."""
     station = station_of(request)
     where, count = send(station.home, body.dataset, body.send, station.store)
