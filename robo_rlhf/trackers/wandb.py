@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from robo_rlhf.core.errors import InvalidValueError, MissingDependencyError
+from robo_rlhf.core.files import read_whole
 from robo_rlhf.trackers import TRACKERS
 from robo_rlhf.trackers.base import Tracker
 
@@ -62,7 +63,7 @@ class WandB(Tracker):
         import wandb
 
         if report is not None:
-            self.run.log({"report": wandb.Html(report.read_text(), inject=False)})
+            self.run.log({"report": wandb.Html(read_whole(report, "Write it again.").decode(), inject=False)})
         if clips:
             self.run.log({f"clips/{path.stem}": wandb.Video(str(path), format="mp4") for path in clips})
         self.run.summary.update({key: value for key, value in result.items() if key != "seal"})
