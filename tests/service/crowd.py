@@ -64,6 +64,7 @@ class Person:
         """Have a link to sign in with."""
         self.name, self.token, self.plan, self.seen, self.over = name, token, plan, seen, over
         self.port = plan.port
+        self.address = f"10.0.{list(plan.links).index(name) // 250}.{list(plan.links).index(name) % 250 + 1}"
         self.cookie = self.csrf = ""
         self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.hand: list[dict[str, Any]] = []
@@ -183,6 +184,8 @@ class Person:
         content = json.dumps(body).encode() if body is not None else b""
         host = f"127.0.0.1:{self.port}"
         lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Accept: {accept}", "User-Agent: crowd"]
+        if self.plan.other_port:  # what a proxy says of where the person is
+            lines.append(f"X-Forwarded-For: {self.address}")
         if self.cookie:
             lines.append(f"Cookie: {self.cookie}")
         if method != "GET":
