@@ -136,6 +136,12 @@ class PipelineConfig(CheckedSettings):
     """Questions about clips, over all rounds."""
     rounds: Count = 3
     """Rounds of asking, learning the reward and fine-tuning."""
+    meanwhile: bool = False
+    """Whether nobody waits: from the second round on, the policy practises while people answer the questions about it,
+    its reward follows the answers between iterations, and the next round begins once they are answered."""
+    answers_an_iteration: NotNegative = 0.0
+    """Answers of the simulated teacher in an iteration of fine-tuning, where it answers `meanwhile`; 0: all that are
+    asked. A person who takes 6 s an answer gives 0.5 in an iteration of 3 s."""
     seed: Seed = 0
     """Seed of all randomness."""
     annotator: Literal["simulated", "human"] = "simulated"
@@ -236,6 +242,7 @@ class PipelineConfig(CheckedSettings):
             raise InvalidValueError("explore", self.explore, "0 where there are demonstrations (--demos)")
         if self.clone.policy == "visual":
             self._check_seeing()
+        self._check_reward_seeing()
         if self.labels < self.rounds:
             raise InvalidValueError("--labels", self.labels, f"at least one a round, {self.rounds}")
         if self.rl.iterations < self.rounds:
@@ -277,6 +284,24 @@ class PipelineConfig(CheckedSettings):
             if given != usual:
                 raise InvalidValueError(f"{name} with --cameras or hidden columns", given, f"{usual}")
 
+    def _check_reward_seeing(self) -> None:
+        """Refuse a reward with cameras where its pictures are not kept, or whose encoders are of no policy.
+
+        Raises:
+            InvalidValueError: SAC learns from it, or the cloned policy has other encoders.
+        """
+        asked = self.reward.settings if self.reward.reward == "visual" else {}
+        if not asked.get("cameras"):
+            return
+        if self.rl is not self.finetune:
+            expected = "ppo: steps that SAC keeps and judges again have no pictures"
+            raise InvalidValueError("learner with a reward that has cameras", self.learner, expected)
+        cloned = self.clone.settings if self.clone.policy == "visual" else {}
+        same = all(cloned.get(name) == asked.get(name) for name in ("cameras", "size", "encoder", "shared"))
+        if asked.get("frozen") and not same:
+            given, expected = "other cameras or encoders", "those of `clone`, or frozen false"
+            raise InvalidValueError("reward.settings with frozen encoders", given, expected)
+
     @property
     def rl(self) -> PPOSettings | SACSettings:
         """Settings of the algorithm that maximises the reward."""
@@ -301,6 +326,10 @@ class PipelineConfig(CheckedSettings):
         """Return how many of the questions of round `number` ask whether an episode succeeded: most in the first."""
         asked = share(round(self.approvals * self.labels), [n**-0.5 for n in range(1, self.rounds + 1)])[number - 1]
         return min(asked, self.labels_of(number) - 1)
+
+    def answered_in(self, number: int) -> int:
+        """Return the newest round whose questions are answered when round `number` begins to fine-tune."""
+        return number - 1 if self.meanwhile and number > 1 else number
 
     def iterations_of(self, number: int) -> int:
         """Return the iterations of round `number`, from 1: later rounds, whose reward is better, take more."""

@@ -6,7 +6,7 @@ reward is being exploited (Gao et al. 2023), and the policy of the round before 
 known.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from robo_rlhf.feedback.notes import Round
 from robo_rlhf.feedback.store import Question, question_id
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.rewards.latest import PenalizedReward
+from robo_rlhf.rewards.watching import shown_to
 from robo_rlhf.training_tools.gates import prefers_older
 
 KIND, USUAL = "pairwise", 10  # of the questions; how many a round where people answer
@@ -61,14 +62,23 @@ def as_questions(context: Context, pairs: list[list[list[Any]]], number: int, da
     return found
 
 
-def listen(context: Context, older: PipelinePolicy, newest: PipelinePolicy, number: int) -> PipelinePolicy:
-    """Return the newest policy, or the one before it where people say that it is worse."""
-    if number < 2 or not questions_asked(context) or older is newest:
+def listen(context: Context, made: Sequence[PipelinePolicy], newest: PipelinePolicy, number: int) -> PipelinePolicy:
+    """Return the newest policy, or the one before the one that people say is worse, by the newest answered round.
+
+    `made`: the policies that fine-tuning began with in the rounds before; the episodes of round k are of the policy
+    that round k - 1 made, which is what round k began with.
+    """
+    answered = context.config.answered_in(number)
+    policies = [*made, newest]
+    if answered < 2 or not questions_asked(context) or policies[answered - 1] is policies[answered - 2]:
         return newest
+    if answered < number and (context.run.child(f"round-{number - 1}/alarm", {}).result() or {}).get("fired"):
+        return newest  # the answers are about a policy that was given up when they were asked for
+    older = policies[answered - 2]
 
     def work(run: Run) -> Mapping[str, Any]:
-        newer, before = _votes(context, number)
-        why = prefers_older(newer, before, _gain(context, newest, number))
+        newer, before = _votes(context, answered)
+        why = prefers_older(newer, before, _gain(context, newest, answered))
         asked = questions_asked(context)
         silent = f"nobody has answered any of the {asked} questions that are held out for it"
         outcome = {
@@ -105,10 +115,12 @@ def _gain(context: Context, policy: PipelinePolicy, number: int) -> float:
     """Return how much more reward a step the newest clips have, by the reward that the newest policy maximised."""
     assert policy.reward is not None
     reward = PenalizedReward(policy.reward, context.config.uncertainty_penalty)
+    show = shown_to(policy.reward, context.home)
     means = []
     for k in (number, number - 1):
         episodes = [
             e for e in context.clips.load_all([n for n in context.clips.ids() if n.startswith(f"r{k}-")]) if len(e)
         ]
-        means.append(float(np.mean([reward(e.obs[:-1], e.action, e.obs[1:]).mean() for e in episodes])))
+        seen = [show(episode) for episode in episodes]
+        means.append(float(np.mean([reward(e.obs[:-1], e.action, e.obs[1:]).mean() for e in seen])))
     return means[0] - means[1]

@@ -20,6 +20,7 @@ from robo_rlhf.pipeline.steps.success import INCLUSION, endings_to_judge
 from robo_rlhf.policies.base import Actor
 from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.watching import shown_to
 from robo_rlhf.rollouts.rollout import check_environment, rollout
 from robo_rlhf.sim.envs.conditioned_env import ConditionedEnv
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
@@ -79,12 +80,17 @@ def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]
 
 
 def answer(context: Context, questions: Sequence[Question], number: int) -> None:
-    """Collect answers to the questions, from the simulated teacher or from human annotators."""
+    """Collect answers to the questions of a round, from the simulated teacher or from human annotators.
+
+    Where the policy practises meanwhile, a round collects those of the round before, but the first its own.
+    """
 
     def work(run: Run) -> Mapping[str, Any]:
-        (context.annotators or _teacher(context))(context.store, questions)
-        counts = context.store.counts(run=context.run.path.name, round=number)
-        did = read_implicit(context.store, context.config.task, but_of=context.run.path.name)[1]
+        name, answered = context.run.path.name, context.config.answered_in(number)
+        asked = questions if answered == number else context.store.questions(run=name, round=answered)
+        (context.annotators or _teacher(context))(context.store, asked)
+        counts = context.store.counts(run=name, round=number)
+        did = read_implicit(context.store, context.config.task, but_of=name)[1]
         until = {"did_until": max(one.number for one in did)} if did else {}  # what was done until now counts as well
         return {**counts._asdict(), **until}
 
@@ -94,17 +100,19 @@ def answer(context: Context, questions: Sequence[Question], number: int) -> None
 def _choose(context: Context, model: RewardModel | None, number: int) -> list[tuple[Segment, ...]]:
     config, dataset = context.config, context.clips
     candidates, returns = list[SegmentCandidate](), list[Array]()
+    show = None if model is None else shown_to(model, context.home)
     for episode in dataset.load_all(sorted(dataset.ids())):
         made_in = int(episode.meta.id[1:].split("-")[0])
         if made_in > number or not len(episode):  # one without a step was aborted at once
             continue
         length = min(config.clip_steps, len(episode))
+        seen = episode if show is None else show(episode)
         for start in _starts(len(episode), length):
             stage = start / max(len(episode) - length, 1)
             clip = Segment(episode.meta.id, start, length)
             candidates.append(SegmentCandidate(clip, made_in, stage, demonstration=made_in == 0))
             if model is not None:
-                returns.append(_member_returns(model, episode.slice(start, length)))
+                returns.append(member_returns(model, seen.slice(start, length)))
     rng = np.random.default_rng((config.seed, number, 2))
     predicted = np.stack(returns, axis=1) if returns else None
     method = "uniform" if model is None and config.selection in BY_MODELS else config.selection
@@ -119,7 +127,7 @@ def _starts(steps: int, length: int) -> list[int]:
     return [round(room * k / count) for k in range(count + 1)] if room else [0]
 
 
-def _member_returns(model: RewardModel, clip: Episode) -> Array:
+def member_returns(model: RewardModel, clip: Episode) -> Array:
     """Return the logit (E,) of a clip by each member."""
     with torch.inference_mode():
         inputs = (torch.from_numpy(a)[None] for a in (clip.obs[:-1], clip.action, clip.obs[1:]))
@@ -127,15 +135,19 @@ def _member_returns(model: RewardModel, clip: Episode) -> Array:
     return found
 
 
-def _teacher(context: Context) -> Answerer:
-    """Return the simulated teacher."""
-    config, env = context.config, context.env
+def teacher_of(context: Context, questions: Sequence[Question]) -> SimulatedLabeler:
+    """Return the simulated teacher of the run, on the scale of the clips of `questions`."""
+    env = context.env
     style_cost = env.task.style_cost if isinstance(env, TaskEnv | ConditionedEnv) else None
+    return SimulatedLabeler(context.clips, questions, context.config.teacher, style_cost)
+
+
+def _teacher(context: Context) -> Answerer:
+    """Return the simulated teacher, who answers at once."""
 
     def teach(store: Store, questions: Sequence[Question]) -> None:
-        labeler = SimulatedLabeler(context.clips, questions, config.teacher, style_cost)
         try:
-            labeler.answer(store, questions, config.seed)
+            teacher_of(context, questions).answer(store, questions, context.config.seed)
         except ConflictError as error:  # its folder was deleted, and its questions are still in the database
             wanted = "a name that no earlier run had: another run of this name asked the same and got other answers"
             raise InvalidValueError("--run", context.run.path.name, wanted) from error

@@ -7,6 +7,7 @@ a clip that cannot is put into quarantine with all questions about it, and the n
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -238,6 +239,7 @@ def clip_on_screen(
         "id": key,
         "address": f"/review/clip/{key}?v={shown.version}",
         "poses": f"/review/poses/{key}?v={shown.version}" if shown.from_states else "",
+        "sees": _seen(key, shown),
         "fps": shown.fps,
         "frames": clip.length + 1,
         "cameras": [_recorded(key, clip, video, shown) for video in shown.videos],
@@ -245,6 +247,12 @@ def clip_on_screen(
         "source": question.dataset if places else "",
         "episode": clip.episode_id if places else "",
     }
+
+
+def _seen(key: str, shown: EpisodeFilm) -> dict[str, Any] | None:
+    """Return which cameras the policy of a clip saw, and where their pictures are; None where it saw none."""
+    sight = shown.sight
+    return None if sight is None else {**asdict(sight), "address": f"/review/seen/{key}?v={shown.version}"}
 
 
 def _recorded(key: str, clip: Segment, video: FilmVideo, shown: EpisodeFilm) -> dict[str, Any]:
@@ -283,13 +291,19 @@ async def recording_of(reviewing: ReviewQuestions, clip: Clip, camera: str) -> C
         raise NoPictureError("gone", "Its episode is not here any more.") from None
 
 
-async def content_of(reviewing: ReviewQuestions, clip: Clip, view: CameraView | None) -> Content:
-    """Return the pictures of a clip, its poses where `view` is None; raises NoPictureError where there are none."""
+async def content_of(reviewing: ReviewQuestions, clip: Clip, view: CameraView | tuple[int, int] | None) -> Content:
+    """Return the pictures of a clip; raises NoPictureError where there are none.
+
+    `view` None asks for its poses, two numbers for what its policy saw from one of its frames to before another.
+    """
     path = reviewing.path(clip.dataset, clip.segment.episode_id)
     start, length = clip.segment.start, clip.segment.length
     try:
         if view is None:
             return await reviewing.media.poses(path, start, start + length + 1)
+        if isinstance(view, tuple):
+            first, end = (start + min(max(frame, 0), length + 1) for frame in view)
+            return await reviewing.media.seen(path, first, end)
         return await reviewing.media.clip(path, view, start, start + length + 1)
     except FileNotFoundError:
         raise NoPictureError("gone", "Its episode is not here any more.") from None

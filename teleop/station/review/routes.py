@@ -240,6 +240,12 @@ async def poses(request: Request, name: str, v: str = "") -> Response:
     return await _sent(request, name, None, immutable=bool(v))
 
 
+@router.api_route("/review/seen/{name}", methods=["GET", "HEAD"])
+async def seen(request: Request, name: str, start: int = 0, stop: int = 1, v: str = "") -> Response:
+    """Send what the policy of a clip saw at frames [start, stop) of it: a row a frame, a column a camera."""
+    return await _sent(request, name, (start, stop), immutable=bool(v))
+
+
 @router.api_route("/review/video/{name}", methods=["GET", "HEAD"])
 async def video(request: Request, name: str, camera: Annotated[str, Query(max_length=200)], v: str = "") -> Response:
     """Send what a camera recorded of a clip, or the part of the file that a player asks for."""
@@ -251,7 +257,7 @@ async def video(request: Request, name: str, camera: Annotated[str, Query(max_le
     return respond(request, content, immutable=bool(v), most=MOST_BYTES)
 
 
-async def _sent(request: Request, name: str, view: CameraView | None, *, immutable: bool) -> Response:
+async def _sent(request: Request, name: str, view: CameraView | tuple[int, int] | None, *, immutable: bool) -> Response:
     found = await asyncio.to_thread(station_of(request).store.clips.get, name)
     try:
         content = await unless_gone(request, content_of(_reviewing(request), found, view))
