@@ -1,4 +1,4 @@
-"""Fetches three.js, which draws scenes in the station's pages, into a checkout (`python .ci/hatch_build.py`) or a wheel.
+"""Fetches three.js, which draws scenes in pages, into a checkout (`python .ci/hatch_build.py`) or a wheel.
 
 It comes out of the npm registry by npm, at one version, whose hash is checked. Without it the server draws.
 """
