@@ -3,11 +3,9 @@
 import io
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -294,21 +292,6 @@ def test_cameras_of_recorded_episodes_are_those_that_recorded(library: Library, 
     Dataset(library.index.folder("demos")).add(episode("filmed", task="fold", frames=videos))
     library.index.refresh()
     assert client.get("/api/library/cameras?task=fold").json() == {"cameras": {"left": None, "top": None}}
-
-
-def test_a_player_gets_the_file_that_a_camera_recorded(library: Library, client: TestClient) -> None:
-    folder = library.index.folder("demos")
-    file = store_video(folder, b"a video", "mp4")
-    frames = {"top": RecordedVideo(file, file, 10, 5, 64, 48, start=1.5)}
-    filmed = episode("filmed", steps=4, task="fold", frames=frames)
-    Dataset(folder).add(replace(filmed, state=np.zeros((5, 0))))
-    library.index.refresh()
-    asked = {"dataset": "demos", "episode": "filmed"}
-    timeline = client.get("/api/library/episode", params=asked).json()["timeline"]
-    assert timeline["videos"] == [{"name": "top", "start": 1.5, "fps": 10.0, "frames": 5}]
-    found = client.get("/media/recording", params={**asked, "camera": "top"}, headers={"range": "bytes=2-"})
-    assert (found.status_code, found.content) == (206, b"video")
-    assert client.get("/media/recording", params={**asked, "camera": "left"}).status_code == 404
 
 
 def test_a_zip_holds_what_cameras_recorded(library: Library) -> None:
