@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import tyro
 
 from robo_rlhf.cli import COMMANDS, CONTINUES
+from robo_rlhf.cli.on_cluster import OnCluster
 from robo_rlhf.cli.run import RunCommand
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.core.checks import Count, RunName, Seed, at_least, check_run
@@ -20,13 +21,13 @@ from robo_rlhf.core.files import DATABASE_VARIABLE, data_home, run_folder
 if TYPE_CHECKING:
     from robo_rlhf.pipeline.sweep.grid import SweepRun
 
-BEGUN, FINISHED = "begun", "finished"
+FINISHED = "finished"
 REPEATED = ("set",)  # options that are given once for each value
 
 
 @COMMANDS.register("sweep")
 @dataclass(frozen=True, kw_only=True)
-class SweepCommand(RunCommand):
+class SweepCommand(OnCluster, RunCommand):
     """Do the main job with every combination of some settings, from several seeds, and say which does best.
 
     Each run is a `robo-rlhf run` in a process of its own, with the same results as alone, bit for bit; all of them are
@@ -37,6 +38,7 @@ class SweepCommand(RunCommand):
     Example:
         robo-rlhf sweep --task pick_place --seeds 5 --vary finetune.anchor=0.01,0.02 --vary clone.updates=2000,4000
         robo-rlhf sweep --task reach --preset quick --seeds 3 --jobs 2
+        robo-rlhf sweep --task stack --seeds 20 --cluster 10.0.0.7:6379
         robo-rlhf sweep --env Pendulum-v1 --demos 0 --seeds 3 --vary sac.updates=0.5,1
     """
 
@@ -49,7 +51,7 @@ class SweepCommand(RunCommand):
     vary: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """A setting with its values, as NAME=VALUE,VALUE. May be repeated: every combination is run."""
     jobs: Annotated[int | None, at_least(1)] = None
-    """Runs at the same time; where empty, as many as there are cores."""
+    """Runs at the same time; where empty, as many as there are cores, of this machine or of the cluster."""
     minutes: Annotated[float | None, at_least(0, "0 or more")] = 0.0
     """Minutes of the processor from which each run decides its settings; 0: they are as they are given."""
     run: RunName = ""
@@ -77,15 +79,13 @@ class SweepCommand(RunCommand):
 
         varies = [f"{setting}={','.join(values)}" for setting, values in settings]
         asked = {"kind": KIND, "task": firsts[0].task, "seed": self.seed, "vary": varies}
-        words = {run: ["run", *_words(command)] for run, command in runs.items()}
+        words = {run: ["run", *_words(replace(command, home=home))] for run, command in runs.items()}
         asked["command"] = _words(replace(runs[cells[0].run], run="", seed=0, set=self.set, home=None))
         path = run_folder(home, name)
-        slots = self.jobs or os.cpu_count() or 1
+        database = os.environ.get(DATABASE_VARIABLE) or None
         failed: dict[str, str] = {}
-        with _watching(len(cells), failed) as observe:
-            done = do_sweep(
-                cells, words, Run(path, asked), home, slots, os.environ.get(DATABASE_VARIABLE) or None, observe
-            )
+        with self.joining(), _watching(len(cells), failed) as observe:
+            done = do_sweep(cells, words, Run(path, asked), home, self.jobs, database, observe)
         if self.json:
             rows = [{**choice.__dict__, "name": choice.name} for choice in choices(done)]
             print(json.dumps({"runs": rows, "failed": failed, "report": str(path / "report.html")}, indent=2))
@@ -136,8 +136,6 @@ def _watching(count: int, failed: dict[str, str]) -> "Iterator[Callable[[SweepRu
         bar = progress.add_task("runs", total=count)
 
         def observe(cell: "SweepRun", outcome: str) -> None:
-            if outcome == BEGUN:
-                return
             if outcome != FINISHED:
                 failed[cell.run] = outcome
             what = ", ".join((*cell.settings, f"seed {cell.seed}"))
