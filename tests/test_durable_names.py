@@ -35,6 +35,7 @@ ALLOWED = {
     ("robo_rlhf/formats/lerobot/files.py", "open"): "in a folder that is synced before it is named",
     ("robo_rlhf/data/curation.py", "os.open"): "the file that is locked while episodes are edited; never read",
     ("robo_rlhf/data/recording/stream.py", "os.open"): "journals: their name synced at once; read again after a crash",
+    ("robo_rlhf/deploy/served_log.py", "open"): "pictures of an open episode; read again as far as they are whole",
     ("robo_rlhf/data/schema.py", "ParquetWriter"): "into memory",
     ("robo_rlhf/processes/locks.py", "os.open"): "the file that is locked while a lock is taken; never read",
     ("robo_rlhf/processes/locks.py", "write_bytes"): "a lock: nobody holds it after a power cut",

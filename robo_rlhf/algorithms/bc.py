@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -49,6 +50,8 @@ class BC(Imitation):
     """Temperature of the advantages [deviations]; the larger, the more alike steps count."""
     weight_objective: str = "learned"
     """What the advantage is of; where answers were along axes: "learned(axis='speed') + 2 * learned(axis='safety')"."""
+    weight_by_operator: bool = False
+    """Weigh the demonstrations of several operators by how quick and how steady each of them is."""
     config: Annotated[Any, SETTINGS.options] = SETTINGS.default
     """Settings of the algorithm."""
 
@@ -73,6 +76,8 @@ class BC(Imitation):
         judge = self.judge
         if judge is None:
             return
+        if self.weight_by_operator:
+            raise InvalidValueError("--weight-by-operator", "given with --weight-by-reward", "one of the two")
         if not 0 < self.weight_temperature < math.inf:
             raise InvalidValueError("--weight-temperature", self.weight_temperature, "a number above 0")
         from robo_rlhf.rewards.checkpoint import load_meta
@@ -90,7 +95,21 @@ class BC(Imitation):
         return None if self.weight_by_reward is None else reward_at(self.weight_by_reward, data_home(self.home))
 
     def weighting(self, episodes: "list[Episode]") -> "StepWeights | None":
-        """Return the weights of the demonstrations' steps; None where no reward weighs them."""
+        """Return the weights of the demonstrations' steps; None where all weigh the same.
+
+        Raises:
+            InvalidValueError: they are to be weighed by their operators, and no two of these can be compared.
+        """
+        if self.weight_by_operator:
+            from robo_rlhf.training_tools.operator_weights import FEWEST, weights_by_operator
+
+            found = weights_by_operator(episodes)
+            if found is None:
+                expected = f"demonstrations of two operators or more, at least {FEWEST} of each"
+                shown = Counter(episode.meta.operator or "nobody named" for episode in episodes)
+                given = ", ".join(f"{count} of {operator}" for operator, count in shown.items())
+                raise InvalidValueError("--weight-by-operator", given, expected)
+            return found
         if self.judge is None:
             return None
         from robo_rlhf.rewards.checkpoint import load_reward
@@ -103,7 +122,7 @@ class BC(Imitation):
     def asked(self) -> dict[str, Any]:
         """Return the options that the run stores; of the reward also its digest: another one weighs otherwise."""
         if self.judge is None:
-            return super().asked()
+            return {**super().asked(), **({"weighed": "by operator"} if self.weight_by_operator else {})}
         digest = hashlib.sha256(read_whole(self.judge, "Name the checkpoint of a reward.")).hexdigest()[:16]
         weighed: dict[str, Any] = {"reward": str(self.judge), "digest": digest, "weights": self.weights}
         weighed |= {"temperature": self.weight_temperature, "objective": self.weight_objective}

@@ -2,19 +2,24 @@
 
 import contextlib
 import os
+import signal
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from robo_rlhf.cli import COMMANDS
 from robo_rlhf.cli.threads import use_one_thread
-from robo_rlhf.core.checks import MaybePort, Seed
+from robo_rlhf.core.checks import MaybePort, NewDataset, Seed
 from robo_rlhf.core.errors import BusyError, InvalidValueError, MissingDependencyError
-from robo_rlhf.core.files import data_home
-from robo_rlhf.policies.latest_policy import policy_at
+from robo_rlhf.core.files import data_home, new_dataset
+from robo_rlhf.policies.latest_policy import label_of, policy_at
+
+if TYPE_CHECKING:
+    from robo_rlhf.deploy.served_log import ServedLog
 
 HOST, PORT = "127.0.0.1", 8000
 TOKEN = "ROBO_RLHF_POLICY_TOKEN"  # environment variable
@@ -70,6 +75,7 @@ class PolicyServe:
         robo-rlhf policy serve main-run
         robo-rlhf policy serve main-run --max-change 0.2 --max-age 0.2 --dry-run
         robo-rlhf policy serve main-run --host 0.0.0.0 --token-file policy.token
+        robo-rlhf policy serve main-run --log in-use --log-limit 5
     """
 
     policy: Annotated[Path, tyro.conf.Positional]
@@ -92,6 +98,13 @@ class PolicyServe:
     """The action that holds: zero, where actions are velocities or differences, or the last one."""
     dry_run: bool = False
     """Always answer to hold, with what the policy would do beside it."""
+    log: NewDataset = ""
+    """Write what it sees and does as episodes into this dataset, made where it is missing; nothing where empty. Each
+    answer then holds one action."""
+    log_limit: float = 10.0
+    """Size of that dataset [GiB] from which on its oldest served episodes are deleted, those that people marked not."""
+    log_gap: float = 10.0
+    """Time without a request after which an episode is over [s]; a reset, and a robot that leaves, end it too."""
     policy_seed: Seed = 0
     """Seed of the policy's own randomness; each robot's is one higher."""
     home: Path | None = None
@@ -123,10 +136,14 @@ class PolicyServe:
             dry_run=self.dry_run,
             seed=self.policy_seed,
         )
-        server = PolicyServer(Serving(deployable(checkpoint), options), self.clients, token)
+        found = deployable(checkpoint)
+        log = self._log(found.manifest, label_of(checkpoint, data_home(self.home)))
+        server = PolicyServer(Serving(found, options, log), self.clients, token)
         port = listener.getsockname()[1]
         about = server.serving.metadata
         print(f"{checkpoint}: {about['kind']}, {about['task']}, {about['actions_per_request']} action(s) an answer")
+        if self.log:
+            print(f"What it sees and does is written into {self.log}, up to {self.log_limit:g} GiB")
         print(f"ws://{self.host}:{port} (openpi) and http://{self.host}:{port}/act; Ctrl-C ends it", flush=True)
         config = uvicorn.Config(
             server.app(),
@@ -138,13 +155,31 @@ class PolicyServe:
             ws_max_queue=4,
             ws_per_message_deflate=False,
         )
-        with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listener])
+        for number in (signal.SIGTERM, signal.SIGHUP):  # which uvicorn raises again: the log is closed before
+            signal.signal(number, signal.default_int_handler)
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            if log is not None:
+                log.close()
+
+    def _log(self, manifest: Mapping[str, Any], policy: str) -> "ServedLog | None":
+        """Return the log that was asked for."""
+        if not self.log:
+            return None
+        from robo_rlhf.deploy.served_log import ServedLog
+
+        folder = new_dataset(data_home(self.home), self.log)
+        return ServedLog(folder, manifest, policy, limit=int(self.log_limit * 2**30), gap=self.log_gap)
 
     def _check(self) -> None:
         for name, value, low in (("--clients", self.clients, 1), ("--ahead", self.ahead, 0)):
             if not low <= value <= 1024:
                 raise InvalidValueError(name, value, f"{low} to 1024")
+        for name, more in (("--log-limit", self.log_limit), ("--log-gap", self.log_gap)):
+            if not 0 < more < float("inf"):
+                raise InvalidValueError(name, more, "more than 0")
         for name, limit in (("--max-change", self.max_change), ("--max-age", self.max_age)):
             if not 0 <= limit < float("inf"):
                 raise InvalidValueError(name, limit, "0 for no limit, or more")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MINUTES = 15.0  # of the processor
 ROUNDS, LABELS_A_ROUND = 3, 5  # rounds, and the fewest labels that make one worth its while
+MEANWHILE = 6  # rounds where people answer while the policy practises: questions are about a newer policy then
 PICTURES_A_BATCH = 64  # unless asked otherwise: an update takes as long as hundreds of examples without pictures
 
 
@@ -67,7 +68,9 @@ class RunCommand(OnRobot, SightOptions):
     """Minutes of the processor that the run may take, else 15. It first measures what its work costs here, and
     decides from that and the answers how to clone, fine-tune and ask; the report says why. 0: settings are as given."""
     rounds: Annotated[int | None, at_least(1)] = None
-    """Rounds of asking, learning the reward and fine-tuning. Else 3, fewer where there are less than 15 labels."""
+    """Rounds of asking, learning the reward and fine-tuning, each of which waits for its answers; else 3, fewer where
+    there are less than 15 labels. Where people answer and none is given, nobody waits: 6 rounds, and the policy
+    practises while they answer, its reward following, until it is a round ahead of them."""
     seed: Seed = 0
     """Seed of everything."""
     annotator: Literal["simulated", "human"] = "simulated"
@@ -163,7 +166,7 @@ class RunCommand(OnRobot, SightOptions):
         if self.env is None:
             known(TASKS, task)
         asked = {name: getattr(self, name) for name in ("labels", "seed", "annotator", "dataset")}
-        asked["rounds"] = max(1, min(ROUNDS, self.labels // LABELS_A_ROUND)) if self.rounds is None else self.rounds
+        asked |= self._rounds(task, home)
         asked["demos"] = demos if self.demos is None else self.demos
         if self.axes is not None:
             asked |= {"question": BY_AXES, "axes": self._axes(task, home)}
@@ -174,6 +177,20 @@ class RunCommand(OnRobot, SightOptions):
         smaller = not any(setting.startswith("clone.batch=") for setting in self.set) and bool(self.cameras)
         clone = replace(config.clone, batch=PICTURES_A_BATCH) if smaller else config.clone
         return replace(config, clone=self.seeing(task, clone))
+
+    def _rounds(self, task: str, home: Path) -> dict[str, Any]:
+        """Return the number of rounds, and whether answers come while the policy practises; as a run began with."""
+        if self.rounds is not None:
+            return {"rounds": self.rounds}
+        most = max(1, self.labels // LABELS_A_ROUND)
+        if self.annotator != "human":
+            return {"rounds": min(ROUNDS, most)}
+        from robo_rlhf.pipeline.demonstrations import begun_with
+
+        begun = begun_with(self.folder(task, home))
+        if begun and not begun.get("meanwhile"):  # by a version, or a command, whose rounds waited
+            return {"rounds": min(ROUNDS, most)}
+        return {"rounds": min(MEANWHILE, most), "meanwhile": True}
 
     def _axes(self, task: str, home: Path) -> tuple[str, ...]:
         """Return the axes to compare along: those given, those that this run began with, or the task's own."""

@@ -64,10 +64,12 @@ class StageBars:
         self._progress.update(self._tasks[self._now[0]], completed=done, total=total, metrics=text)
 
     def end(self, stage: str, result: Mapping[str, Any]) -> None:
-        """Fill the stage's bar, and print a line in a log."""
+        """Fill the stage's bar, print a line in a log, and what the stage has to say."""
         if stage in self._tasks:
             task = self._progress.tasks[self._tasks[stage]]
             self._progress.update(task.id, completed=task.total or 1, total=task.total or 1)
         if self._plain:
             took = f" in {time.monotonic() - self._now[1]:.0f} s" if self._now[0] == stage else " already"
             print(f"{stage}: done{took}", file=sys.stderr, flush=True)
+        if "text" in result:
+            self._progress.console.print(f"{stage}: {result['text']}", highlight=False, markup=False, soft_wrap=True)

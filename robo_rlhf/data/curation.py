@@ -2,14 +2,14 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, RoboRlhfError, VersionError
 from robo_rlhf.core.files import move, remove, sync, write_atomic
-from robo_rlhf.core.types import Episode, EpisodeMeta, Outcome
+from robo_rlhf.core.types import Episode, EpisodeMeta, Outcome, RecordedVideo
 from robo_rlhf.data.layout import (
     TrashedEpisode,
     episode_path,
@@ -43,6 +43,10 @@ class Curated(Reader):
     def set_outcome(self, episode_id: str, outcome: Outcome, *, marked: bool = True) -> None:
         """Set the outcome of an episode; `marked`: a person says so, not the task's own measure."""
         self._edit(episode_id, lambda meta: replace(meta, outcome=outcome, marked=marked))
+
+    def set_frames(self, episode_id: str, frames: Mapping[str, RecordedVideo]) -> None:
+        """Set what cameras recorded of an episode; the videos are in the dataset."""
+        self._edit(episode_id, lambda meta: replace(meta, frames=frames))
 
     def trim(self, episode_id: str, start: int, stop: int) -> str:
         """Keep only steps [start, stop) of an episode, as a new episode; return its id.

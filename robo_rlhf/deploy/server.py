@@ -87,10 +87,10 @@ class PolicyServer:
             return "session: expected a name of at most 64 characters"
         now = time.monotonic()
         for old in [key for key, (last, _) in self.sessions.items() if now - last > FORGET]:
-            del self.sessions[old]
+            self.sessions.pop(old)[1].leave()
         if name not in self.sessions and len(self.sessions) + self.connected >= self.clients:
             return TOO_MANY.format(self.clients)
-        session = self.sessions[name][1] if name in self.sessions else self.serving.session()
+        session = self.sessions[name][1] if name in self.sessions else self.serving.session(name)
         self.sessions[name] = now, session
         return session
 
@@ -102,7 +102,7 @@ class PolicyServer:
             await websocket.close(1013)
             return
         self.connected += 1
-        session = self.serving.session()
+        session = self.serving.session(websocket.client.host if websocket.client else "")
         try:
             await websocket.send_bytes(pack(self.serving.metadata))
             while True:
@@ -120,6 +120,7 @@ class PolicyServer:
             return
         finally:
             self.connected -= 1
+            session.leave()
 
 
 class _TooLargeError(Exception):

@@ -1,6 +1,7 @@
 """A policy for several robots at once: an episode's state for each, and networks that run on what all of them ask."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +16,9 @@ from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
 from robo_rlhf.deploy.export import Deployable
 from robo_rlhf.deploy.exported import Safety, Stepper, numpy_noise, observation
+from robo_rlhf.deploy.served_log import Served, ServedLog, check_pictures
 
-KNOWN = ("observation", "reset", "age")  # keys of a request beside the names of columns
+KNOWN = ("observation", "reset", "age", "success", "pictures")  # keys of a request beside the names of columns
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,16 @@ class Batcher:
 class Serving:
     """What is served: a policy, its options, and the networks."""
 
-    def __init__(self, policy: Deployable, options: ServingOptions) -> None:
+    def __init__(self, policy: Deployable, options: ServingOptions, log: ServedLog | None = None) -> None:
         """Prepare it.
+
+        With a log, an answer holds one action, so that the observation before each action is known.
 
         Raises:
             InvalidValueError: a chunk is too short for predictions so far ahead.
         """
         self.policy, self.options, self.batcher = policy, options, Batcher(policy)
-        self.manifest, self.sessions = policy.manifest, 0
+        self.manifest, self.sessions, self.log = policy.manifest, 0, log
         parts = self.manifest["parts"]
         for part in parts:
             spare = part["chunk"] - part["execution_horizon"]
@@ -94,7 +98,7 @@ class Serving:
                     "--ahead", options.ahead, f"{expected}, {part['execution_horizon']} carried out"
                 )
         plain = len(parts) == 1 and parts[0]["chunk"] and parts[0]["history"] == 1 and "mask" not in self.manifest
-        whole = plain and parts[0]["ensemble_decay"] is None and not options.ahead
+        whole = plain and parts[0]["ensemble_decay"] is None and not options.ahead and log is None
         self.per_request: int = parts[0]["execution_horizon"] if whole else 1  # actions that an answer holds
 
     @property
@@ -103,18 +107,19 @@ class Serving:
         names = ("task", "kind", "obs_names", "action_names", "control_hz")
         return {name: self.manifest[name] for name in names} | {"actions_per_request": self.per_request}
 
-    def session(self) -> "RobotSession":
-        """Return a new session; each has random numbers of its own."""
+    def session(self, client: str = "") -> "RobotSession":
+        """Return a new session of a client; each has random numbers of its own."""
         self.sessions += 1
-        return RobotSession(self, self.options.seed + self.sessions - 1)
+        return RobotSession(self, self.options.seed + self.sessions - 1, client)
 
 
 class RobotSession:
     """One robot's episodes. Its requests are answered one after the other."""
 
-    def __init__(self, serving: Serving, seed: int) -> None:
+    def __init__(self, serving: Serving, seed: int, client: str = "") -> None:
         """Begin an episode."""
         self.serving, self.noise = serving, numpy_noise(seed)
+        self.write = serving.log.robot(client) if serving.log is not None else None
         self.lock = asyncio.Lock()
         self.reset()
 
@@ -131,18 +136,25 @@ class RobotSession:
         )
         self.predicted: dict[int, asyncio.Task[Array]] = {}
 
+    def leave(self) -> None:
+        """End the episode of a robot that went away, in the log."""
+        if self.write is not None:
+            self.write(None)
+
     async def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to a request: "actions" (H, act_dim), and "held" where the robot holds instead.
 
         Args:
             request: "observation" (obs_dim,), or one number for each name of a column; "reset" true at the start of an
-                episode; "age", the age of the observation [s].
+                episode; "age", the age of the observation [s]; "success", whether the task is done, and "pictures",
+                (H, W, 3) uint8 by camera, for the log.
 
         Raises:
             InvalidValueError: something is missing, unknown or not finite.
         """
         asked = asyncio.get_running_loop().time()
         obs, age = self._read(request)
+        pictures = check_pictures(request["pictures"]) if "pictures" in request else {}
         async with self.lock:
             if request.get("reset"):
                 self.reset()
@@ -152,6 +164,12 @@ class RobotSession:
                 actions, why = self.safety.apply(found, age + waited)
             except ValueError as error:
                 raise InvalidValueError("policy", str(error), "finite actions") from None
+            if self.write is not None:
+                latency = asyncio.get_running_loop().time() - asked
+                reset, success = bool(request.get("reset")), request.get("success")
+                success = None if success is None else bool(success)
+                held = bool(why)
+                self.write(Served(obs, actions[0], age, latency, held, reset, success, pictures, time.time()))
         answer: dict[str, Any] = {"actions": actions, "server_timing": {"infer_ms": 1000 * waited}}
         return answer | ({"held": why, "would_be": found} if why else {})
 
@@ -165,8 +183,9 @@ class RobotSession:
         age = request.get("age", 0.0)
         if not isinstance(age, int | float | np.number) or not 0 <= age < 1e6:
             raise InvalidValueError("age of an observation", str(age)[:40], "seconds since it was taken")
-        if not isinstance(request.get("reset", False), bool | np.bool_):
-            raise InvalidValueError("reset", str(request["reset"])[:40], "true or false")
+        for name in ("reset", "success"):
+            if not isinstance(request.get(name) or False, bool | np.bool_):
+                raise InvalidValueError(name, str(request[name])[:40], "true or false")
         try:
             return observation(request.get("observation", columns), names), float(age)
         except (ValueError, TypeError) as error:

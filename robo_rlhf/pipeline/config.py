@@ -136,6 +136,12 @@ class PipelineConfig(CheckedSettings):
     """Questions about clips, over all rounds."""
     rounds: Count = 3
     """Rounds of asking, learning the reward and fine-tuning."""
+    meanwhile: bool = False
+    """Whether nobody waits: from the second round on, the policy practises while people answer the questions about it,
+    its reward follows the answers between iterations, and the next round begins once they are answered."""
+    answers_an_iteration: NotNegative = 0.0
+    """Answers of the simulated teacher in an iteration of fine-tuning, where it answers `meanwhile`; 0: all that are
+    asked. A person who takes 6 s an answer gives 0.5 in an iteration of 3 s."""
     seed: Seed = 0
     """Seed of all randomness."""
     annotator: Literal["simulated", "human"] = "simulated"
@@ -200,6 +206,8 @@ class PipelineConfig(CheckedSettings):
     """Settings, separated by commas, that the recipe leaves as they are given; `--set` adds those that it names."""
     clone_ways: WholeNumber = 0
     """Ways of cloning that are tried, of which rollouts choose in the first round; 0: the one of `clone`, untried."""
+    clone_by_operator: bool = False
+    """Whether weighing demonstrations by their operators' skill is one more way of cloning that is tried."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     """The simulated teacher."""
     clone: BCSettings = field(default_factory=_clone)
@@ -299,6 +307,10 @@ class PipelineConfig(CheckedSettings):
         """Return how many of the questions of round `number` ask whether an episode succeeded: most in the first."""
         asked = share(round(self.approvals * self.labels), [n**-0.5 for n in range(1, self.rounds + 1)])[number - 1]
         return min(asked, self.labels_of(number) - 1)
+
+    def answered_in(self, number: int) -> int:
+        """Return the newest round whose questions are answered when round `number` begins to fine-tune."""
+        return number - 1 if self.meanwhile and number > 1 else number
 
     def iterations_of(self, number: int) -> int:
         """Return the iterations of round `number`, from 1: later rounds, whose reward is better, take more."""

@@ -11,6 +11,7 @@ from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.context import Answerer, Context, PipelinePolicy, open_context
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.recipe.deciding import deciding, measured
+from robo_rlhf.pipeline.recipe.forecast import forecast
 from robo_rlhf.pipeline.recipe.speed import Speed
 from robo_rlhf.pipeline.recipe.trials import choose_clone, clone_in_ways
 from robo_rlhf.pipeline.steps.alarm import listen
@@ -84,22 +85,22 @@ def _rounds(context: Context) -> tuple[Evaluation, PipelinePolicy]:
         policy, before = tried[0], None
     else:
         policy, before = (_imitate if context.config.demos else _begin_untrained)(context)
-    older: PipelinePolicy | None = None  # of the round before
-    begun = policy
+    made = list[PipelinePolicy]()  # the policy that each round began to fine-tune
     for number in range(1, context.config.rounds + 1):
         collect(context, tried if number == 1 and tried else [policy], number)
         answer(context, ask(context, policy, number), number)
-        policy = listen(context, older or policy, policy, number)
+        policy = listen(context, made, policy, number)
         policy = learn_success(context, learn_reward(context, policy, number), number)
         if number == 1 and tried:
             context, policy, before = _start_from_best(context, policy)
         elif number == 1 and policy.success is not None and context.config.demos:
             policy = _choose_by_answers(context, policy)
-        policy = look_again(context, older, policy, number, "look")
-        begun = policy if number == 1 else begun
-        older, policy = policy, gate(context, policy, finetune(context, policy, number), number)
+        policy = look_again(context, made[-1] if made else None, policy, number, "look")
+        made.append(policy)
+        policy = gate(context, policy, finetune(context, policy, number), number)
+        forecast(context, number)
     assert before is not None  # the first round made it
-    first = begun if number > 1 else None  # which the gate of the only round compared with
+    first = made[0] if number > 1 else None  # which the gate of the only round compared with
     return before, look_again(context, first, policy, number, "begun")
 
 

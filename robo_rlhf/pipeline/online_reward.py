@@ -205,8 +205,8 @@ class Follower:
         """Write the checkpoint atomically, then its metrics."""
         trainer, report = learned
         self.number += 1
-        if trainer.holds_out:  # else its members were trained on the answers that later updates would validate them on
-            self.model = trainer.model
+        # without held-out answers, members were trained on those that later updates would validate them on
+        self.model = trainer.model if trainer.holds_out else None
         meta = {"task": judged.task, "algorithm": "reward", "answers": human_answers(judged)}
         save_reward(trainer.model, self.path, {**meta, "holds_out": trainer.holds_out})
         self.report = report

@@ -225,6 +225,11 @@ class WithSuccess:
         total: Array = self.reward(obs, action, next_obs) + np.float32(self.weight) * bonus.astype(np.float32)
         return total
 
+    def refresh(self) -> tuple[bool, str]:
+        """Let the learned reward take up what is new, where it does: see `experience.refresh_reward`."""
+        refresh = getattr(self.reward, "refresh", None)
+        return refresh() if refresh is not None else (False, "")
+
 
 def last_steps(obs: Array, next_obs: Array) -> Array:
     """Return (T, N) bool, the last `LAST` of the steps of each episode; one that ended before T stands still."""

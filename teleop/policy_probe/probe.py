@@ -1,6 +1,6 @@
 """The policy probe: answers requests about a policy. Long work is a generator that can be stopped at any step."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rollouts.control_loop import control_loop
 from robo_rlhf.sim.column_names import column_names
 from robo_rlhf.sim.envs.task_env import versions
+from robo_rlhf.sim.rendering.clips import png
 from teleop.policy_probe.cache import LoadedObjects
 from teleop.policy_probe.messages import (
     ActionQuery,
@@ -76,6 +77,7 @@ class PolicyProbe:
         policy = self.kept.policy(asked.policy, world, "look")
         obs = self._enter(world, past, frame)
         action = _checked(self._begin(policy, past, frame, world, SEED).act(obs), asked.policy)
+        seen = seen_by(policy)
         tool = world.tool()[0]
         for _ in islice(control_loop(world, lambda _: action, obs), round(HOLD / world.control_dt)):
             pass
@@ -90,6 +92,8 @@ class PolicyProbe:
             tool=tool,
             reach=world.tool(),
             chance=_differ(action),
+            cameras=tuple(seen),
+            seen=png(np.concatenate([pictures[0] for pictures in seen.values()], axis=1)) if seen else b"",
             task=world.name,
             scene=past.access.scene,
             warning=past.differences(world).strip() if isinstance(world, NativeWorld) else "",
@@ -201,6 +205,13 @@ class PolicyProbe:
             elif isinstance(inner, ChunkedPolicy):
                 inner.remember(shown)
         return policy
+
+
+def seen_by(policy: ActingPolicy) -> Mapping[str, Array]:
+    """Return the pictures (N, H, W, 3) of each camera that a policy looked at last; none where it has no cameras."""
+    trained = policy.policy if isinstance(policy, MaskedPolicy) else policy
+    base = getattr(trained, "base", None) or trained
+    return base.seen if isinstance(base, VisualPolicy) else {}
 
 
 class _RolloutTrace:

@@ -17,9 +17,11 @@ import pytest
 from gymnasium.spaces import Box
 
 from robo_rlhf.cli.answering import HumanAnnotators, ask_until_valid
-from robo_rlhf.cli.main import main
+from robo_rlhf.cli.main import main, parse
 from robo_rlhf.cli.overrides import override
+from robo_rlhf.cli.run import RunCommand
 from robo_rlhf.core.errors import InvalidValueError, NotNowError, UnknownNameError
+from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.pipeline.config import PipelineConfig
@@ -128,6 +130,22 @@ def test_a_run_is_not_continued_with_other_settings(reach: Path, capsys: pytest.
     code, line = refused(capsys, [*command, "--labels", "8"])
     assert code == 2
     assert "labels=4" in line
+
+
+def test_with_people_nobody_waits_unless_rounds_are_given_or_were(tmp_path: Path) -> None:
+    def rounds(*words: str) -> tuple[int, bool]:
+        command = parse("run", ["--task", "reach", "--home", str(tmp_path), *words])
+        assert isinstance(command, RunCommand)
+        config = command.config(tmp_path)
+        return config.rounds, config.meanwhile
+
+    assert rounds() == (3, False)
+    assert rounds("--annotator", "human") == (6, True)
+    assert rounds("--annotator", "human", "--labels", "12") == (2, True)
+    assert rounds("--annotator", "human", "--rounds", "3") == (3, False)
+    earlier = tmp_path / "runs" / "reach-0"
+    Run(earlier, {"rounds": 3, "annotator": "human"})  # by a version whose rounds waited
+    assert rounds("--annotator", "human") == (3, False)
 
 
 def test_settings_reach_any_depth_and_keep_their_type() -> None:

@@ -73,6 +73,15 @@ def workload_of(database: Database, person: str, chosen: QuestionFilter, since: 
     )
 
 
+def answered_between(database: Database, person: str, run: str, after: int, until: int) -> int:
+    """Return how many questions of a run a person answered by answers with numbers above `after`, up to `until`."""
+    query = sa.select(sa.func.count(answers.c.question_id.distinct())).where(_OWN, answers.c.value.is_not(None))
+    query = query.where(answers.c.number > after, answers.c.number <= until)
+    query = query.join(questions, questions.c.id == answers.c.question_id).where(questions.c.run == run)
+    with database.read() as connection:
+        return connection.scalar(query, {"person": person}) or 0
+
+
 def _newest(rows: Sequence[Any], person: str) -> tuple[dict[str, Any], list[Any]]:
     """Return the person's newest answer to each question, and the newest ones of other people."""
     own: dict[str, Any] = {}

@@ -16,6 +16,7 @@ from robo_rlhf.pipeline.recipe.speed import Speed, measure
 from robo_rlhf.pipeline.steps.cloning import draw_demonstrations, take_demonstrations
 from robo_rlhf.sim.envs.conditioned_env import under
 from robo_rlhf.sim.envs.task_env import make_env
+from robo_rlhf.training_tools.operator_weights import operator_shares
 
 
 def measured(config: PipelineConfig, home: Path) -> Speed | None:
@@ -48,7 +49,7 @@ def deciding(context: Context, speed: Speed | None = None) -> Iterator[Context]:
     def work(run: Run) -> Mapping[str, Any]:
         shown = take_demonstrations(context)
         costs = speed or measure(config, context.env, shown)
-        found = plan(config, costs, answer_times(context.store, config.task))
+        found = plan(config, costs, answer_times(context.store, config.task), operator_shares(shown))
         return {"speed": asdict(costs), **found.to_json()}
 
     decided = apply(config, context.stage(STAGE, work)["settings"])

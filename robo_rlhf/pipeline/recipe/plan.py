@@ -7,10 +7,12 @@ Each rule says why it decides as it does, in the words and with the figures that
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.pipeline.config import SAMPLE_EFFICIENT, PipelineConfig
+from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.training_tools.settings import SACSettings
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ UPDATES = (250, 500, 1000, 2000, 3000, 4000, 6000, 8000)  # gradient steps of a 
 SECOND = 2000  # gradient steps from which a second way of cloning is tried
 BOTH = 1.4  # cost of both ways, in gradient steps of the first
 ITERATIONS = 100  # of PPO: more brought nothing
-EXPENSIVE = 0.025  # cost of a step, in gradient steps of cloning, from which every step has to be learned from often
+EXPENSIVE = 0.025  # cost of a step of an outside environment, in gradient steps of cloning, that SAC is worth
 SAC_ITERATIONS = (10, 90)  # fewest and most
 SAC_UPDATE = 0.4  # gradient steps of SAC in the time of one of cloning
 TURNS = 4  # of self-imitation
@@ -53,8 +55,19 @@ class Plan:
         return {"settings": dict(self.settings), "decisions": [decision._asdict() for decision in self.decisions]}
 
 
-def plan(config: PipelineConfig, speed: "Speed", answers: "Sequence[AnswerTime]") -> Plan:
+def plan(
+    config: PipelineConfig,
+    speed: "Speed",
+    answers: "Sequence[AnswerTime]",
+    operators: Mapping[str, float] = MappingProxyType({}),
+) -> Plan:
     """Return what the recipe decides before anything is trained.
+
+    Args:
+        config: what was asked for.
+        speed: what work costs.
+        answers: how long people take to answer.
+        operators: how much a step of each operator counts, where there are some to compare.
 
     Raises:
         InvalidValueError: the minutes are not enough for the rollouts that a run measures and chooses by.
@@ -62,7 +75,7 @@ def plan(config: PipelineConfig, speed: "Speed", answers: "Sequence[AnswerTime]"
     rolling = check_minutes(config, speed)
     left = max(60 * config.minutes - rolling, LEAST_LEFT * 60 * config.minutes)
     budget = {name: left * share for name, share in SHARES.items()}  # [s]
-    cloning = _cloning(config, speed, budget["clone"])
+    cloning = _cloning(speed, budget["clone"], operators)
     found = [cloning, _learner(config, speed, budget["finetune"]), _questions(answers)]
     found.append(_tries(speed, budget["tries"], cloning.settings["clone.updates"]))
     kept = {name.strip() for name in config.keep.split(",")}
@@ -89,22 +102,28 @@ def _rollouts(config: PipelineConfig) -> int:
     return 2 * config.episodes + config.rounds * (config.collect + 2 * config.gate_episodes) + TRIED
 
 
-def _cloning(config: PipelineConfig, speed: "Speed", budget: float) -> Plan:
+def _cloning(speed: "Speed", budget: float, operators: Mapping[str, float]) -> Plan:
     """Return how long to clone, and how many ways are tried."""
     affordable = budget / max(speed.update, 1e-9)
-    ways = 2 if affordable >= BOTH * SECOND else 1
-    cost = BOTH if ways == 2 else 1.0
+    weighed = bool(operators) and affordable >= 2 * SECOND
+    ways = 2 if affordable >= (BOTH + weighed) * SECOND else 1
+    cost = (BOTH if ways == 2 else 1.0) + weighed
     updates = max([n for n in UPDATES if n * cost <= affordable], default=UPDATES[0])
     each = f"a gradient step takes {1000 * speed.update:.3g} ms, and {budget / 60:.3g} of the minutes are for cloning"
-    chosen = f"{updates} gradient steps" + (", two ways, of which rollouts choose" if ways == 2 else ", one way")
-    return Plan({"clone.updates": updates, "clone_ways": ways}, (PlanChoice("cloning", chosen, each),))
+    count = ("one way", "two ways", "three ways")[ways + weighed - 1]
+    chosen = f"{updates} gradient steps, {count}" + (", of which rollouts choose" if ways + weighed > 1 else "")
+    settings = {"clone.updates": updates, "clone_ways": ways, "clone_by_operator": weighed}
+    if weighed:
+        counts = ", ".join(f"{operator} {share:.2g}" for operator, share in sorted(operators.items()))
+        each = f"{each}; one way weighs demonstrations by the skill of their operators ({counts})"
+    return Plan(settings, (PlanChoice("cloning", chosen, each),))
 
 
 def _learner(config: PipelineConfig, speed: "Speed", budget: float) -> Plan:
     """Return what fine-tunes, by what a step costs, and for how long."""
     ratio = speed.step / max(speed.update, 1e-9)
     cost = f"a step takes {1000 * speed.step:.3g} ms, as much as {ratio:.2g} gradient steps"
-    if ratio < EXPENSIVE:
+    if not is_outside(config.task) or ratio < EXPENSIVE:  # the batch simulation's own are cheap on any machine
         affordable = int(budget / max(speed.iteration, 1e-9))
         count = max(min(ITERATIONS, affordable // 10 * 10), min(affordable, 10), config.rounds)
         why = f"{cost}; an iteration of PPO takes {speed.iteration:.3g} s of {budget / 60:.3g} minutes"

@@ -23,10 +23,12 @@ from robo_rlhf.policies.checkpoint import load_meta, load_policy, save_policy
 from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.rollouts.evaluation import SELECTION_SEED
 from robo_rlhf.training import bc
+from robo_rlhf.training_tools.operator_weights import weights_by_operator
 from robo_rlhf.training_tools.settings import BCSettings
 
 EPISODES = 100  # rollouts of each policy
 NOISE = 0.25  # exploration of the episodes that are asked about, as a share of that of fine-tuning
+BY_OPERATOR = "by operator"
 FINE: dict[str, int | float | bool | str] = {"symlog": 0.02, "width": 256}
 
 
@@ -40,10 +42,13 @@ class Trial(NamedTuple):
 def ways(config: PipelineConfig) -> dict[str, BCSettings]:
     """Return the settings of each way to clone that is tried, by its name.
 
-    "fine" sees larger what is nearly zero, and disturbs it less: for tight tolerances.
+    "fine" sees larger what is nearly zero, and disturbs it less: for tight tolerances. "by operator" weighs
+    demonstrations by the skill of who showed them.
     """
     clone = replace(config.clone, seed=config.seed)
     found = {"plain": clone}
+    if config.clone_by_operator:
+        found[BY_OPERATOR] = clone
     if config.clone_ways > 1 and clone.policy == "flow":
         found["fine"] = replace(clone, settings={**clone.settings, **FINE}, obs_noise_least=0.02)
     return found
@@ -55,7 +60,9 @@ def clone_in_ways(context: Context) -> list[PipelinePolicy]:
     for name, settings in ways(config).items():
         with context.training(_stage(name), {"demonstrations": [e.meta.id for e in demonstrations]}) as run:
             starts = None if run.result() else starts_of(context.env)
-            bc.train(settings, run, demonstrations, starts=starts, progress=context.observer.progress)
+            weighting = weights_by_operator(demonstrations) if name == BY_OPERATOR else None
+            progress = context.observer.progress
+            bc.train(settings, run, demonstrations, weighting=weighting, starts=starts, progress=progress)
     std = NOISE * (config.finetune.std or config.residual_scale / 2)
     return [
         PipelinePolicy(gaussian_actor(_load(context, trial), config, std), config.finetune.std, _stage(trial.way))
@@ -118,4 +125,4 @@ def _checkpoint(context: Context, stage: str) -> Path:
 
 
 def _stage(way: str) -> str:
-    return f"trials/{way}"
+    return f"trials/{way.replace(' ', '-')}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from robo_rlhf.pipeline.config import PipelineConfig
 
-REVISION = 3  # raised when the code of learning changes what a run comes to, with the settings as they are
+REVISION = 4  # raised when the code of learning changes what a run comes to, with the settings as they are
 _PER_RUN = ("seed", "annotator", "dataset", "episodes")  # differ from run to run of one recipe
 
 

@@ -11,12 +11,20 @@ from robo_rlhf.pipeline.recipe.decisions import STAGE
 from robo_rlhf.pipeline.report.formatting import interval_text, value_text
 
 
-def choices_section(path: Path, rounds: Sequence[int], approvals: float) -> str:
-    """Return what the run in the folder `path` chose; empty where it chose nothing and asked about no success."""
+def choices_section(path: Path, rounds: Sequence[int], approvals: float, came: float) -> str:
+    """Return what the run in the folder `path` chose; empty where it chose nothing and asked about no success.
+
+    Args:
+        path: the folder.
+        rounds: the numbers of its rounds.
+        approvals: share of the questions that asked about success.
+        came: what its forecasts were about, the success of the last policy.
+    """
     rows = [*_plan(_stored(path / STAGE)), *_trials(_stored(path / "trials" / "choice"))]
     rows += [*_horizon(_stored(path / "pace")), *_tries(path), *_noise(_stored(path / "exploration"))]
     rows += [row for number in rounds for row in _head(number, _stored(path / f"round-{number}" / "success"))]
     rows += [row for number in rounds for row in _gates(number, path / f"round-{number}")]
+    rows += [row for number in rounds for row in _forecast(number, path / f"round-{number}", came)]
     if not rows:
         return ""
     judge = "a success head learned from the answers judges them" if approvals else "the environment's mark judges them"
@@ -71,6 +79,16 @@ def _gates(number: int, folder: Path) -> list[tuple[str, str]]:
     }
     found = [(what, _stored(folder / stage)) for stage, what in stages.items()]
     return [(what, escape(str(one["reason"]))) for what, one in found if one is not None]
+
+
+def _forecast(number: int, folder: Path, came: float) -> list[tuple[str, str]]:
+    found = _stored(folder / "forecast")  # not in runs of earlier versions
+    if found is None:
+        return []
+    expected = Interval(**found["expected"])
+    held = "as expected" if expected.low <= came <= expected.high else "not as expected"
+    text = f"{value_text(expected.low, True)} to {value_text(expected.high, True)}, {found['answers']} answers before"
+    return [(f"success expected after round {number}", f"{text} the end: it came to {value_text(came, True)}, {held}")]
 
 
 def _horizon(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:

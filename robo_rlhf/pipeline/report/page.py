@@ -55,7 +55,7 @@ def page(findings: Findings, clips: str) -> str:
     parts += [_reward(findings), _labels(findings)]
     if not is_outside(findings.config["task"]):  # which could not be started from such a seed by `record`
         parts.append(failures_section(findings))
-    parts.append(choices_section(findings.path, findings.rounds, findings.config["approvals"]))
+    parts.append(_choices(findings))
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{task} · {name}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
@@ -271,6 +271,11 @@ def _labels(findings: Findings) -> str:
         f'<div class="scroll"><table><thead><tr><th>answer</th>{heads}<th>all</th></tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div><dl>{listed}</dl>"
     )
+
+
+def _choices(findings: Findings) -> str:
+    came = findings.after.success.value
+    return choices_section(findings.path, findings.rounds, findings.config["approvals"], came)
 
 
 def _command(findings: Findings) -> str:

@@ -6,7 +6,7 @@ reward is being exploited (Gao et al. 2023), and the policy of the round before 
 known.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,14 +61,23 @@ def as_questions(context: Context, pairs: list[list[list[Any]]], number: int, da
     return found
 
 
-def listen(context: Context, older: PipelinePolicy, newest: PipelinePolicy, number: int) -> PipelinePolicy:
-    """Return the newest policy, or the one before it where people say that it is worse."""
-    if number < 2 or not questions_asked(context) or older is newest:
+def listen(context: Context, made: Sequence[PipelinePolicy], newest: PipelinePolicy, number: int) -> PipelinePolicy:
+    """Return the newest policy, or the one before the one that people say is worse, by the newest answered round.
+
+    `made`: the policies that fine-tuning began with in the rounds before; the episodes of round k are of the policy
+    that round k - 1 made, which is what round k began with.
+    """
+    answered = context.config.answered_in(number)
+    policies = [*made, newest]
+    if answered < 2 or not questions_asked(context) or policies[answered - 1] is policies[answered - 2]:
         return newest
+    if answered < number and (context.run.child(f"round-{number - 1}/alarm", {}).result() or {}).get("fired"):
+        return newest  # the answers are about a policy that was given up when they were asked for
+    older = policies[answered - 2]
 
     def work(run: Run) -> Mapping[str, Any]:
-        newer, before = _votes(context, number)
-        why = prefers_older(newer, before, _gain(context, newest, number))
+        newer, before = _votes(context, answered)
+        why = prefers_older(newer, before, _gain(context, newest, answered))
         asked = questions_asked(context)
         silent = f"nobody has answered any of the {asked} questions that are held out for it"
         outcome = {

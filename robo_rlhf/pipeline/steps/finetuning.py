@@ -10,11 +10,12 @@ about ("PEBBLE", Lee et al. 2021); those steps stay in the replay buffer and get
 from dataclasses import replace
 
 from robo_rlhf.core.learning import seeded, unpack_module
-from robo_rlhf.core.runs import fitting
+from robo_rlhf.core.runs import Run, fitting
 from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.cloning import load_demonstrations
 from robo_rlhf.pipeline.steps.gate import OveroptimizationAlarm
+from robo_rlhf.pipeline.steps.meanwhile import FollowedReward
 from robo_rlhf.pipeline.steps.observers import TrueRewardLog
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
@@ -43,9 +44,9 @@ def finetune(context: Context, policy: PipelinePolicy, number: int) -> PipelineP
     settings = replace(
         config.rl, iterations=config.iterations_of(number), seed=context.seed(number), num_envs=config.num_envs
     )
-    reward = _reward(policy, config)
     watched = audience(settings.objective, context.run.path, context.home, context.env)
     with context.training(_stage(number)) as run, watched as live:
+        reward = _reward(context, policy, number, run)
         truth = (OveroptimizationAlarm if config.gate and policy.success is None else TrueRewardLog)(
             run, context.env.num_envs
         )
@@ -109,10 +110,14 @@ def gaussian_actor(network: TrainedPolicy, config: PipelineConfig, std: float) -
         return on_top_of(ResidualPolicy, network, scale=config.residual_scale, std=std or config.residual_scale / 2)
 
 
-def _reward(policy: PipelinePolicy, config: PipelineConfig) -> Reward:
-    """Return the reward to maximise: what people prefer, and what they call success."""
+def _reward(context: Context, policy: PipelinePolicy, number: int, run: Run) -> Reward:
+    """Return the reward that the fine-tuning `run` maximises: what people prefer, and what they call success."""
+    config = context.config
     assert policy.reward is not None
-    reward = PenalizedReward(policy.reward, config.uncertainty_penalty)
+    if config.meanwhile:
+        reward: PenalizedReward = FollowedReward(context, policy, number, run)
+    else:
+        reward = PenalizedReward(policy.reward, config.uncertainty_penalty)
     if policy.success is None or not config.success_weight:
         return reward
     return WithSuccess(reward, policy.success, config.success_weight)

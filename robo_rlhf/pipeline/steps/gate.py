@@ -42,9 +42,12 @@ def may_replace(context: Context, old: PipelinePolicy, new: PipelinePolicy, numb
 
     def work(run: Run) -> Mapping[str, Any]:
         seeds = np.arange(GATE_SEED, GATE_SEED + context.config.gate_episodes)
-        decision = replacement(*_scores(context, old, new, seeds), percent=new.success is not None).to_json()
+        scores, judged = _scores(context, old, new, seeds), new.success is not None
+        decision = replacement(*scores, percent=judged).to_json()
         context.run.event("gate" if stage == "gate" else "looked again", round=number, **decision)
-        return decision
+        kept = scores[1 if decision["accepted"] else 0]
+        share = float(np.clip(kept.mean(), 0.0, 1.0)) if judged or kept.dtype == np.bool_ else None
+        return {**decision, "success": share}
 
     return bool(context.stage(f"round-{number}/{stage}", work)["accepted"])
 

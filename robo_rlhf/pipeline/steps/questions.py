@@ -79,12 +79,17 @@ def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]
 
 
 def answer(context: Context, questions: Sequence[Question], number: int) -> None:
-    """Collect answers to the questions, from the simulated teacher or from human annotators."""
+    """Collect answers to the questions of a round, from the simulated teacher or from human annotators.
+
+    Where the policy practises meanwhile, a round collects those of the round before, but the first its own.
+    """
 
     def work(run: Run) -> Mapping[str, Any]:
-        (context.annotators or _teacher(context))(context.store, questions)
-        counts = context.store.counts(run=context.run.path.name, round=number)
-        did = read_implicit(context.store, context.config.task, but_of=context.run.path.name)[1]
+        name, answered = context.run.path.name, context.config.answered_in(number)
+        asked = questions if answered == number else context.store.questions(run=name, round=answered)
+        (context.annotators or _teacher(context))(context.store, asked)
+        counts = context.store.counts(run=name, round=number)
+        did = read_implicit(context.store, context.config.task, but_of=name)[1]
         until = {"did_until": max(one.number for one in did)} if did else {}  # what was done until now counts as well
         return {**counts._asdict(), **until}
 
@@ -104,7 +109,7 @@ def _choose(context: Context, model: RewardModel | None, number: int) -> list[tu
             clip = Segment(episode.meta.id, start, length)
             candidates.append(SegmentCandidate(clip, made_in, stage, demonstration=made_in == 0))
             if model is not None:
-                returns.append(_member_returns(model, episode.slice(start, length)))
+                returns.append(member_returns(model, episode.slice(start, length)))
     rng = np.random.default_rng((config.seed, number, 2))
     predicted = np.stack(returns, axis=1) if returns else None
     method = "uniform" if model is None and config.selection in BY_MODELS else config.selection
@@ -119,7 +124,7 @@ def _starts(steps: int, length: int) -> list[int]:
     return [round(room * k / count) for k in range(count + 1)] if room else [0]
 
 
-def _member_returns(model: RewardModel, clip: Episode) -> Array:
+def member_returns(model: RewardModel, clip: Episode) -> Array:
     """Return the logit (E,) of a clip by each member."""
     with torch.inference_mode():
         inputs = (torch.from_numpy(a)[None] for a in (clip.obs[:-1], clip.action, clip.obs[1:]))
@@ -127,15 +132,19 @@ def _member_returns(model: RewardModel, clip: Episode) -> Array:
     return found
 
 
-def _teacher(context: Context) -> Answerer:
-    """Return the simulated teacher."""
-    config, env = context.config, context.env
+def teacher_of(context: Context, questions: Sequence[Question]) -> SimulatedLabeler:
+    """Return the simulated teacher of the run, on the scale of the clips of `questions`."""
+    env = context.env
     style_cost = env.task.style_cost if isinstance(env, TaskEnv | ConditionedEnv) else None
+    return SimulatedLabeler(context.clips, questions, context.config.teacher, style_cost)
+
+
+def _teacher(context: Context) -> Answerer:
+    """Return the simulated teacher, who answers at once."""
 
     def teach(store: Store, questions: Sequence[Question]) -> None:
-        labeler = SimulatedLabeler(context.clips, questions, config.teacher, style_cost)
         try:
-            labeler.answer(store, questions, config.seed)
+            teacher_of(context, questions).answer(store, questions, context.config.seed)
         except ConflictError as error:  # its folder was deleted, and its questions are still in the database
             wanted = "a name that no earlier run had: another run of this name asked the same and got other answers"
             raise InvalidValueError("--run", context.run.path.name, wanted) from error

@@ -1,5 +1,6 @@
 """The monitor: a list of runs, and of chosen ones the curves, the reward model, the gates and the events."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -9,6 +10,8 @@ from starlette.responses import FileResponse, Response
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.files import run_folder
+from robo_rlhf.database.writers import Database
+from robo_rlhf.feedback.assignment.my_progress import answered_between
 from teleop.input.key_bindings import Binding
 from teleop.station.monitor.runs import LONGEST_NOTES
 from teleop.station.monitor.view import VIDEOS, as_json, run_view
@@ -130,7 +133,22 @@ def learning(request: Request, me: Me, run: Name = "", task: Name = "") -> dict[
     station = station_of(request)
     back = [one for one in station.store.rounds.list(run) if one.state == "rolled back"] if run else []
     text = f"In round {back[-1].round} your answers stopped a policy that was getting worse." if back else ""
-    return {"model": station.live_reward.newest(run or None, task or None), "rolledBack": text}
+    model = station.live_reward.newest(run or None, task or None)
+    taken = model.pop("taken") if model else {}
+    did = taken_sentence(station.store.database, me.person.name, model["run"], taken) if model and taken else ""
+    return {"model": model, "rolledBack": text, "taken": did}
+
+
+def taken_sentence(database: Database, person: str, run: str, taken: Mapping[str, Any]) -> str:
+    """Return what a person's answers in the round did to the reward of a run; empty where they gave none."""
+    after, until, changed, of = (int(taken.get(name, 0)) for name in ("after", "until", "changed", "of"))
+    count = answered_between(database, person, run, after, until)
+    if not count:
+        return ""
+    are = "Your last answer is in" if count == 1 else f"Your last {count} answers are in"
+    about = "question" if of == 1 else "questions"
+    did = f"the reward changed its mind about {changed} of {of} {about}" if changed else "the reward thinks as before"
+    return f"{are}: {did}."
 
 
 def _parsed(have: list[str]) -> dict[str, tuple[int, int]]:

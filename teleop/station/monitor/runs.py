@@ -28,6 +28,8 @@ TIMES, MOST_TIMES = 200, 8 * 2**20  # times of a stage that are kept; bytes of e
 ABOUT = "about.json"  # in the folder of a run: what people call it and wrote about it; training never reads it
 LONGEST_TITLE, LONGEST_NOTES = 100, 10_000  # [characters]
 OPEN_RUNS, CURVE_ROWS, EVENT_ROWS = 16, 400, 600  # runs whose curves are remembered; rows that are kept of each file
+FOLLOWING = "round-*/finetune/meanwhile"  # of a run that practises while people answer
+TAKEN = "answers taken up"  # the event that says what they did
 Have = Mapping[str, tuple[int, int]]  # stage → (epoch, rows) that a page has already
 
 
@@ -119,6 +121,22 @@ class RunIndex:
             if (path / "metrics.jsonl").exists():
                 found.append(_stage(path.relative_to(top).as_posix(), path))
         return sorted(found, key=lambda stage: (stage.round, _ORDER.get(stage.track, 9), stage.name))
+
+    def following(self, name: str) -> tuple[dict[str, float], dict[str, Any]] | None:
+        """Return the figures of the reward that follows answers while a run practises, and what they did last.
+
+        None where none follows, or none has yet.
+        """
+        folder = self.home / name
+        if not self.json(folder / "config.json").get("meanwhile"):
+            return None
+        found = {_stage(path.relative_to(folder).as_posix(), path).round: path for path in folder.glob(FOLLOWING)}
+        path = found.get(max(found, default=0))
+        newest = numbers(self.rows(name, path / "metrics.jsonl").last or {}) if path is not None else {}
+        if path is None or not newest:
+            return None
+        events = self.rows(name, path / "events.jsonl", EVENT_ROWS).newest()
+        return newest, next((row for row in reversed(list(events)) if row.get("event") == TAKEN), {})
 
     def rows(self, name: str, path: Path, most: int = CURVE_ROWS) -> Tail:
         """Return the kept rows of a run's file, up to date."""

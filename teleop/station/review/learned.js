@@ -10,10 +10,12 @@ const NONE = 30_000; // [ms] between requests while no model learns online
 export class Learned {
   /**
    * @param {HTMLElement} place
+   * @param {HTMLElement} taken what the answers did
    * @param {{run: string | null, task: string | null, practice: boolean}} chosen
    */
-  constructor(place, chosen) {
+  constructor(place, taken, chosen) {
     this.place = place;
+    this.taken = taken;
     this.run = chosen.run || "";
     this.task = "";
     this.newest = "";
@@ -38,10 +40,12 @@ export class Learned {
   async look() {
     this.looked = performance.now();
     try {
-      const { model, rolledBack } = await get(`/api/monitor/learning?${new URLSearchParams({ run: this.run, task: this.task })}`);
+      const { model, rolledBack, taken } = await get(`/api/monitor/learning?${new URLSearchParams({ run: this.run, task: this.task })}`);
       this.follows = Boolean(model);
       const now = [model ? inWords(model) : "", rolledBack].filter(Boolean).join(" · ");
-      if (now !== this.newest) this.left = AGAIN;
+      if (now !== this.newest || taken !== this.taken.textContent) this.left = AGAIN;
+      this.taken.textContent = taken;
+      this.taken.hidden = !taken;
       this.newest = now;
       this.place.textContent = now;
     } catch (error) {

@@ -62,7 +62,7 @@ class NewTraining(BaseModel):
     demos: Annotated[int | None, Field(ge=1, le=MOST_DEMOS)] = None
     answers: Literal["people", "simulated"] = "people"
     labels: Annotated[int, Field(ge=1, le=MOST_LABELS)] = 60
-    rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS)] = 3
+    rounds: Annotated[int | None, Field(ge=1, le=MOST_ROUNDS)] = None  # people answer while the policy practises
     size: Literal["default", "quick", "tiny"] = "default"
     minutes: Annotated[int, Field(ge=1, le=MOST_MINUTES)] = 15  # of work, where the size is the default
 
@@ -161,12 +161,12 @@ def _options(request: Request, me: SignedIn, body: NewTraining) -> list[str]:
         raise InvalidValueError(
             "demonstrations", body.demos, f"at most the {dataset.successes} that {body.dataset} holds"
         )
-    if body.labels < body.rounds:
+    if body.rounds is not None and body.labels < body.rounds:
         raise InvalidValueError("labels", body.labels, f"at least one a round, {body.rounds}")
     options = ["--env" if is_outside(body.task) else "--task", body.task, "--dataset", body.dataset]
     options += ["--demos", str(body.demos)] if body.demos is not None else []
     options += ["--annotator", "human" if body.answers == "people" else "simulated"]
-    options += ["--labels", str(body.labels), "--rounds", str(body.rounds)]
+    options += ["--labels", str(body.labels), *(["--rounds", str(body.rounds)] if body.rounds else [])]
     return [*options, *(["--minutes", str(body.minutes)] if body.size == "default" else ["--preset", body.size])]
 
 

@@ -84,7 +84,7 @@ function describe() {
 /** Return the choices as the station takes them. */
 function body() {
   const answers = /** @type {HTMLInputElement} */ (document.querySelector('input[name="answers"]:checked')).value;
-  return { task: field("task").value, dataset: field("dataset").value, answers, labels: Number(field("labels").value), rounds: Number(field("rounds").value), size: field("size").value, minutes: Number(field("minutes").value) };
+  return { task: field("task").value, dataset: field("dataset").value, answers, labels: Number(field("labels").value), rounds: Number(field("rounds").value) || null, size: field("size").value, minutes: Number(field("minutes").value) };
 }
 
 /** Show the command, and how long it will take. */

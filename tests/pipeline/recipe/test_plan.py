@@ -49,6 +49,16 @@ def test_a_minute_buys_one_way_to_clone_and_few_iterations() -> None:
     assert found.self_imitation_rounds == 0
 
 
+def test_operators_of_unequal_skill_are_weighed_in_one_more_way_where_there_is_time() -> None:
+    skill = {"ann": 1.0, "bob": 0.4}
+    much, little = (plan(PipelineConfig(minutes=m), CHEAP, ASSUMED, skill) for m in (15, 1))
+    found = apply(PipelineConfig(), much.settings)
+    assert (found.clone_ways, found.clone_by_operator) == (2, True)
+    assert found.clone.updates * 2.4 * CHEAP.update <= 0.29 * 60 * 15
+    assert "(ann 1, bob 0.4)" in much.decisions[0].why
+    assert not apply(PipelineConfig(), little.settings).clone_by_operator
+
+
 def test_minutes_that_are_not_enough_for_the_rollouts_are_refused_with_what_is() -> None:
     with pytest.raises(InvalidValueError, match=r"expected at least 1, which .* a step takes 0.2 ms here, got 0.1"):
         planned(0.1)
@@ -57,7 +67,9 @@ def test_minutes_that_are_not_enough_for_the_rollouts_are_refused_with_what_is()
 
 
 def test_expensive_steps_are_learned_from_again_and_again() -> None:
-    found = planned(15, Speed(step=0.003, update=0.02, iteration=25.0, horizon=120))
+    expensive = Speed(step=0.003, update=0.02, iteration=25.0, horizon=120)
+    assert "learner" not in planned(15, expensive).settings  # of a task of ours, whose copies are stepped together
+    found = planned(15, expensive, task="Elsewhere-v0")
     config = apply(PipelineConfig(), found.settings)
     assert (config.learner, config.num_envs) == ("sac", 10)
     assert config.sac.iterations == 16  # of 8.4 s each, in 38 % of the 40 % of 15 minutes that rollouts leave

@@ -82,8 +82,11 @@ def test_it_tries_two_ways_at_two_horizons_and_keeps_the_best(small: Path) -> No
 
 def test_the_report_says_what_was_decided_and_why(small: Path) -> None:
     text = page(Findings.of(small, small.parents[1]), "")
-    for words in ("What the run chose", "a gradient step takes 10 ms", "plain, 6 steps of each prediction"):
+    chosen = "plain, 6 steps of each prediction"
+    for words in ("What the run chose", "a gradient step takes 10 ms", chosen, "success expected after round 1"):
         assert words in text
+    expected = [read(small, f"round-{k}/forecast/result.json") for k in (1, 2)]
+    assert [found["answers"] for found in expected] == [10, 0]
 
 
 def test_the_environments_mark_of_success_reaches_no_weight(

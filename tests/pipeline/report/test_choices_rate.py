@@ -13,7 +13,7 @@ def test_the_corrected_rate_stands_beside_what_the_head_alone_sees(tmp_path: Pat
     for stage, result in (("success", found), ("look", look), ("begun", look)):
         (tmp_path / "round-2" / stage).mkdir(parents=True)
         write_json(tmp_path / "round-2" / stage / "result.json", result)
-    page = choices_section(tmp_path, range(1, 3), 0.35)
+    page = choices_section(tmp_path, range(1, 3), 0.35, 0.9)
     assert "episodes of round 2 that succeed</td><td><b>80\u00a0%</b> (65 to 92.5\u00a0%)" in page
     assert "the head alone sees 95\u00a0%, 21 answers correct it" in page
     assert "the policy before round 2, judged again by answers about it</td><td>refused" in page

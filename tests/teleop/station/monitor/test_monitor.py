@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Segment
 from robo_rlhf.feedback.assignment.submission import SubmittedAnswer
-from robo_rlhf.feedback.store import Store
+from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.processes.heartbeat import keep_heartbeat
 from teleop.station.monitor.label_counts import LabelCounts
 from teleop.station.monitor.runs import RunIndex
@@ -165,8 +166,30 @@ def test_the_model_that_follows_is_found_by_run_or_task(home: Path) -> None:
     assert newest(None, "lift") is None
 
 
+def test_people_are_told_what_their_answers_did(home: Path, station: Station, visit: Visit) -> None:
+    """In a run that practises while they answer: theirs alone, of this round."""
+    run = Run(home / "runs" / "job", {"demos": 4, "task": "reach", "meanwhile": True})
+    run.event("session")
+    for number in (1, 2, 10):
+        follows = run.child(f"round-{number}/finetune/meanwhile", {})
+        follows.log(3, {"answers": 20.0 + number, "held_out/accuracy": 0.75, "held_out/sided": 8.0})
+        follows.event("answers taken up", after=2, until=5, changed=3, of=40)
+    clips = [Segment(f"e{i}", 0, 5) for i in range(7)]
+    asked = [Question(f"q{i}", "job", 1, "pairwise", "reach", (clips[i], clips[i + 1]), "data") for i in range(6)]
+    station.store.add_questions(asked)
+    client = visit("annotator")
+    for i, question in enumerate(asked):
+        station.store.answer(question.id, "other" if i == 3 else "annotator1", {"choice": "A"}, key=question.id)
+    until, told = time.monotonic() + 20, {"taken": ""}
+    while not told["taken"] and time.monotonic() < until:
+        told = client.get("/api/monitor/learning", params={"task": "reach"}).json()
+        time.sleep(0.02)
+    assert told["taken"] == "Your last 2 answers are in: the reward changed its mind about 3 of 40 questions."
+    assert told["model"] == {"run": "job", "answers": 30, "accuracy": 0.75, "of": 8}
+
+
 def test_the_page_waits_for_nothing(station: Station, visit: Visit) -> None:
     client = visit("annotator")
     assert client.get("/monitor").status_code == 200
     assert client.get("/api/monitor/runs").json() == {"runs": []}
-    assert client.get("/api/monitor/learning").json() == {"model": None, "rolledBack": ""}
+    assert client.get("/api/monitor/learning").json() == {"model": None, "rolledBack": "", "taken": ""}
