@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import tyro
 
 from robo_rlhf.cli import COMMANDS, CONTINUES
-from robo_rlhf.cli.on_cluster import OnCluster
 from robo_rlhf.cli.run import RunCommand
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.core.checks import Count, RunName, Seed, at_least, check_run
@@ -27,7 +26,7 @@ REPEATED = ("set",)  # options that are given once for each value
 
 @COMMANDS.register("sweep")
 @dataclass(frozen=True, kw_only=True)
-class SweepCommand(OnCluster, RunCommand):
+class SweepCommand(RunCommand):
     """Do the main job with every combination of some settings, from several seeds, and say which does best.
 
     Each run is a `robo-rlhf run` in a process of its own, with the same results as alone, bit for bit; all of them are
@@ -100,7 +99,14 @@ class SweepCommand(OnCluster, RunCommand):
         """Return the command of one run."""
         ours = {field.name: getattr(self, field.name) for field in fields(RunCommand)}
         return RunCommand(
-            **{**ours, "seed": cell.seed, "run": cell.run, "set": (*self.set, *cell.settings), "json": False}
+            **{
+                **ours,
+                "seed": cell.seed,
+                "run": cell.run,
+                "set": (*self.set, *cell.settings),
+                "json": False,
+                "cluster": None,
+            }
         )
 
 

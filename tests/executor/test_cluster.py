@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import ClusterError, InvalidValueError, MissingDependencyError
+from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.executor.cluster import alone, answer, facts, joined, member
 from tests.executor.starting import RAY, Nodes, begin, finished
 
@@ -68,6 +70,7 @@ def test_a_node_that_differs_says_what_it_has_and_does_nothing() -> None:
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
     with Nodes() as started:
+        started.add()
         yield started
 
 
@@ -83,14 +86,12 @@ def test_what_is_no_cluster_says_so_within_seconds(reach_home: Path) -> None:
 
 @needs_ray
 @pytest.mark.slow
-def test_a_node_with_another_version_is_refused_with_both(nodes: Nodes, reach_home: Path, tmp_path: Path) -> None:
-    (tmp_path / "robo_rlhf").mkdir()
-    (tmp_path / "robo_rlhf" / "__init__.py").write_text('__version__ = "9.9.9"\n')
-    node = nodes.add(path=tmp_path)
-    try:
+def test_a_node_with_another_version_is_refused_with_both(reach_home: Path, tmp_path: Path) -> None:
+    fake = "import sys, types\nsys.modules['robo_rlhf'] = types.ModuleType('robo_rlhf')\n"
+    (tmp_path / "sitecustomize.py").write_text(f"{fake}sys.modules['robo_rlhf'].__version__ = '9.9.9'\n")
+    with Nodes() as nodes:
+        nodes.add(tmp_path)
         said = finished(begin("sweep", *TINY, "--cluster", nodes.address, "--home", str(reach_home)))
-    finally:
-        nodes.remove(node)
     assert said.code == 21
     assert "has robo_rlhf 9.9.9, and this process has 0.1.0" in said.err
 
@@ -104,14 +105,12 @@ def test_a_sweep_ends_with_the_same_bits_when_a_node_leaves_and_one_joins(
     sweep = ["sweep", *TINY, "--seeds", "3", "--home", str(home)]
     alone = finished(begin(*sweep, "--run", "alone", "--jobs", "1"))
     assert alone.code == 0, alone.err
-    leaving = nodes.add()
     going = begin(*sweep, "--run", "there", "--cluster", nodes.address)
     until = time.monotonic() + 300
     while not any((home / "runs").glob("there-*/config.json")) and time.monotonic() < until:
         time.sleep(0.2)
-    nodes.remove(leaving)
-    nodes.remove(nodes.add())
     nodes.add()
+    nodes.remove()
     there = finished(going)
     assert there.code == 0, there.err
     for number in (1, 2, 3):
@@ -135,3 +134,55 @@ def test_stopped_it_leaves_no_process_and_the_same_command_goes_on(
     assert finished(going).code == 130
     assert finished(begin(*sweep)).code == 0
     assert (home / "runs/s-1/result.json").exists()
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_run_ends_with_the_same_bits_when_a_node_is_killed_in_each_stage(
+    nodes: Nodes, reach_home: Path, tmp_path: Path
+) -> None:
+    home = shutil.copytree(reach_home, tmp_path / "reach")
+    run = ["run", *TINY, "--home", str(home)]
+    assert finished(begin(*run, "--run", "here")).code == 0
+    nodes.add()
+    path = home / "runs/there"
+    going = begin(*run, "--run", "there", "--cluster", nodes.address)
+    for stage in ("before", "round-1/collect", "round-1/finetune", "after"):
+        until = time.monotonic() + 300
+        while not (path / stage).exists() and going.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        nodes.remove()
+        nodes.add()
+    there = finished(going)
+    assert there.code == 0, there.err
+    assert weights(home / "runs/here") == weights(path)
+
+
+@needs_ray
+@pytest.mark.slow
+def test_episodes_on_a_cluster_are_those_of_this_machine(nodes: Nodes, reach_home: Path, tmp_path: Path) -> None:
+    home = shutil.copytree(reach_home, tmp_path / "reach")
+    assert finished(begin("run", *TINY, "--home", str(home), "--run", "r")).code == 0
+    shared = ["r", "--episodes", "10", "--num-envs", "4", "--home", str(home), "--json"]
+    played = ["--env", "reach", "--episodes", "10", "--num-envs", "4", "--home", str(home)]
+    there = ["--cluster", nodes.address]
+    assert len({finished(begin("evaluate", *shared, *more)).out for more in ([], there)}) == 1
+    for policy in ("r", "random", "tests.executor.acting:act"):
+        for name, more in (("here", []), ("there", there)):
+            said = finished(begin("rollout", *played, "--policy", policy, "--noise", "0.1", "--dataset", name, *more))
+            assert said.code == 0, said.err
+        here, elsewhere = (Dataset(home / name) for name in ("here", "there"))
+        assert sorted(here.ids()) == sorted(elsewhere.ids())
+        for one in here.ids():
+            mine, theirs = here.load(one), elsewhere.load(one)
+            assert mine.meta == theirs.meta
+            for array in ("obs", "action", "state", "reward", "success", "source"):
+                np.testing.assert_array_equal(getattr(mine, array), getattr(theirs, array))
+        shutil.rmtree(home / "here")
+        shutil.rmtree(home / "there")
+
+
+def weights(run: Path) -> dict[str, bytes]:
+    """Return what a run has learned and measured: every checkpoint's weights and the evaluations, by name."""
+    files = [*run.rglob("*.safetensors"), run / "before/result.json", run / "after/result.json"]
+    return {str(file.relative_to(run)): file.read_bytes() for file in files}
