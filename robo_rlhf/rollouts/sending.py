@@ -7,7 +7,7 @@ that the node has too.
 
 import io
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -64,6 +64,10 @@ def _generator(state: Array) -> torch.Generator:
     return generator
 
 
+def _read_only(content: dict[Any, Any]) -> Mapping[Any, Any]:
+    return MappingProxyType(content)
+
+
 def _foreign(rng: np.random.Generator, name: str, act_dim: int, noise: float, seed: int) -> ForeignPolicy:
     policy = ForeignPolicy(name, act_dim, noise, seed)
     policy._rng = rng
@@ -89,6 +93,6 @@ def _ways() -> dict[type, Callable[[Any], Any]]:
         ConditionedEnv: lambda env: (under, (env.env, env.conditions)),
         MaskedEnv: lambda env: (mask_observations, (env.env, env.observation_mask.delay)),
         CameraObserver: lambda o: (CameraObserver, (o.env, o.sight, o.looks)),
-        MappingProxyType: lambda m: (MappingProxyType, (dict(m),)),
+        MappingProxyType: lambda m: (_read_only, (dict(m),)),
         ForeignPolicy: lambda p: (_foreign, (p._rng, p.name, p.act_dim, p.noise, p._seed)),
     }
