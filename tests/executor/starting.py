@@ -17,7 +17,7 @@ LIMIT = 900.0  # [s] that a command may take
 
 
 def _start(*words: str) -> "subprocess.Popen[str]":
-    ours = {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+    ours = {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     environment, pipe = {**os.environ, **ours}, subprocess.PIPE
     command = [RAY or sys.executable, *words]
     return subprocess.Popen(command, env=environment, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
