@@ -142,7 +142,7 @@ class Evaluate(OnRobot, OnCluster):
         total = len(KINDS) * env.horizon * -(-self.episodes // env.num_envs)
         with nullcontext() if self.json else progress_bar(f"{self.looks} looks of each kind") as tell:
             done = iter(range(1, 10**9))
-            on_step = None if tell is None else lambda t, step: tell(next(done), total, {})
+            on_step = None if tell is None else lambda t: tell(next(done), total, {})
             run = partial(evaluate_looks, env, policy, seeds, self.looks, policy_seed=self.policy_seed)
             return run(mask_delay=delay, on_step=on_step)
 

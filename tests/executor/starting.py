@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 LIMIT = 900.0  # [s] that a command may take
 
 
-def _start(*words: str) -> "subprocess.Popen[str]":
+def start(*words: str) -> "subprocess.Popen[str]":
+    """Start Python with these words in the environment with Ray, our code and the tests from this checkout."""
     ours = {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     environment, pipe = {**os.environ, **ours}, subprocess.PIPE
     command = [RAY or sys.executable, *words]
@@ -33,7 +34,7 @@ class Said(NamedTuple):
 
 def begin(*words: str) -> "subprocess.Popen[str]":
     """Start a command of ours."""
-    return _start("-m", "robo_rlhf.cli.main", *words)
+    return start("-m", "robo_rlhf.cli.main", *words)
 
 
 def finished(process: "subprocess.Popen[str]") -> Said:
@@ -47,7 +48,7 @@ class Nodes:
 
     def __enter__(self) -> Self:
         """Start the head."""
-        self._process = _start(str(Path(__file__).with_name("ray_nodes.py")))
+        self._process = start(str(Path(__file__).with_name("ray_nodes.py")))
         self.address = self._said()
         return self
 
