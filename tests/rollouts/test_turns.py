@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import fields
 
 import numpy as np
@@ -16,6 +17,7 @@ from robo_rlhf.policies.flow import FlowPolicy
 from robo_rlhf.policies.gaussian import GaussianPolicy
 from robo_rlhf.policies.masked import MaskedPolicy
 from robo_rlhf.policies.residual import ResidualPolicy
+from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.rollouts.turns import random_states
 from robo_rlhf.sim.envs.conditioned_env import under
@@ -157,3 +159,19 @@ def test_experience_collected_elsewhere_is_that_of_this_process(node: Node) -> N
     for mine, theirs in zip(found[0], expected[0], strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert found[1:] == expected[1:]
+
+
+@pytest.mark.slow
+def test_what_cameras_see_is_drawn_where_the_episode_is_played(node: Node) -> None:
+    def seeing() -> VisualPolicy:
+        with seeded(3):
+            return VisualPolicy(OBS, ACT, policy="gaussian", settings={"width": 16}, cameras=("front",), size=32)
+
+    found = {}
+    for where in ("here", "there"):
+        env, policy = make_env("reach", 2), seeing()
+        policy.look_at(env)
+        with cluster.alone() if where == "here" else nullcontext():
+            found[where] = rollout(env, policy, SEEDS[:2])
+    assert len(node.calls) == 1
+    assert_same(found["there"], found["here"])
