@@ -110,10 +110,10 @@ def test_a_disk_that_fills_up_in_the_middle_loses_nothing_that_was_drawn(
             raise DiskFullError(path, 1, 0)
         whole(path, content)
 
-    monkeypatch.setattr(frame_cache, "write_atomic", full)
-    with pytest.raises(DiskFullError):
-        see_episodes(episodes, SIGHT, FrameCache(tmp_path))
-    monkeypatch.setattr(frame_cache, "write_atomic", whole)
+    with monkeypatch.context() as patched:
+        patched.setattr(frame_cache, "write_atomic", full)
+        with pytest.raises(DiskFullError):
+            see_episodes(episodes, SIGHT, FrameCache(tmp_path))
     assert drawn == [4, 4]
     assert len(see_episodes(episodes, SIGHT, FrameCache(tmp_path))) == 8  # once there is room
     assert drawn == [4, 4, 4]
