@@ -265,6 +265,41 @@ def test_between_two_frames_bodies_are_between_their_poses(bench: Page) -> None:
         np.testing.assert_allclose(moment, true[1])
 
 
+MEGABYTES = """async ([base, count, cut]) => {
+  const { loadScene } = await import(base + 'scene.js');
+  const [real, asked, shares] = [window.fetch, [], []];
+  const none = { shapes: [], lights: [], cameras: [], focus: [] };
+  const about = { reason: '', movers: 0, ...none, center: [0, 0, 0], extent: 1, free_fovy: 45 };
+  let sent = 0;
+  const parts = new ReadableStream({
+    pull: (sink) => (++sent > count - cut ? sink.close() : sink.enqueue(new Uint8Array(2 ** 20))),
+  });
+  window.fetch = async (address) => {
+    asked.push(address);
+    return new Response(address === 'assets' ? parts : JSON.stringify(about));
+  };
+  const places = { scene: 'scene' + cut, assets: 'assets', size: count * 2 ** 20 };
+  try {
+    const first = await loadScene(places, (share) => shares.push(share));
+    const again = await loadScene(places);
+    return { asked, shares, same: first === again };
+  } catch (error) {
+    return { why: error.message };
+  } finally {
+    window.fetch = real;
+  }
+}"""
+
+
+def test_fifty_megabytes_of_meshes_say_how_far_they_are_and_come_once(bench: Page) -> None:
+    found = bench.evaluate(MEGABYTES, [static_url("shared/scene/"), 50, 0])
+    assert found["asked"] == ["scene0", "assets"]
+    assert found["same"]
+    assert found["shares"] == pytest.approx([(i + 1) / 50 for i in range(50)])
+    found = bench.evaluate(MEGABYTES, [static_url("shared/scene/"), 50, 1])
+    assert found == {"why": "The meshes of the scene came short."}
+
+
 @pytest.fixture
 def demos(station: Served) -> Dataset:
     """A dataset with an episode in which a state is not finite."""
