@@ -68,6 +68,7 @@ async ([base, description, assets, size]) => {
     const eye = new Eye(scene);
     const window_ = kept ? eye.windowOf(camera, found) : null;
     scene.place(found.at(0));
+    scene.imagine(found.frames > 1 ? found.of(1) : null);
     by.paint(scene, eye.look(camera, size[0] / size[1], window_), canvas);
     const { data } = canvas.getContext('2d').getImageData(0, 0, ...size);
     let text = '';
@@ -244,6 +245,26 @@ def test_arrows_and_paths_are_where_mujoco_draws_them(bench: Page) -> None:
             assert true.sum() > 100
 
 
+def test_what_is_imagined_is_blue_and_leaves_no_trace(bench: Page) -> None:
+    model = load_model("reach")
+    dataset = Dataset(SAMPLES / "reach")
+    states = dataset.load(sorted(dataset.ids())[0]).state[[0, -1]]
+    scene_of(bench, model)
+    alone = drawn(bench, poses_of(model, states[:1]), "front")
+    there = drawn_where(alone, drawn(bench, poses_of(model, states[1:]), "front"))
+    both = drawn(bench, poses_of(model, states), "front")
+    added = drawn_where(alone, both)
+    assert (added & there).sum() > 0.6 * there.sum() / 2  # where the hand is imagined, it was or is in one of the two
+    assert (both - alone)[added][:, 2].mean() > (both - alone)[added][:, 0].mean() + 20  # bluer
+    np.testing.assert_array_equal(drawn(bench, poses_of(model, states[:1]), "front"), alone)
+
+
+def drawn_where(one: Array, other: Array) -> Array:
+    """Return where two pictures (H, W, 4) differ."""
+    found: Array = np.abs(one - other).max(axis=2) > 12
+    return found
+
+
 def test_between_two_frames_bodies_are_between_their_poses(bench: Page) -> None:
     model = mujoco.MjModel.from_xml_string(foreign_mjcf())
     states = foreign_states(model, 3)
@@ -412,6 +433,7 @@ def test_the_probe_draws_what_the_policy_would_do(webgl: Browser, station: Serve
     page.wait_for_selector("#duo[data-ms]", timeout=60_000)
     expect(page.locator("#duo canvas[data-frame]")).to_have_count(2)
     assert page.evaluate(shown) == [6, 0, 0]
+    expect(page.get_by_text(", and in blue what the policy would do")).to_be_visible()
     assert not [url for url in asked if re.search("/(media|ask)/(clip|part)|picture=true", url)]
     check_axe(page)
     page.keyboard.press("b")
