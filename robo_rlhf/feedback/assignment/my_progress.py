@@ -61,7 +61,9 @@ def workload_of(database: Database, person: str, chosen: QuestionFilter, since: 
         today = connection.scalar(_TODAY, values) or 0
         ids = sorted({row["question_id"] for row in mine if row["standing"] in COUNTED})
         theirs = connection.execute(_THEIRS, {"questions": ids}).mappings().all() if ids else []
-        held = connection.scalar(had(chosen.run is not None, chosen.task is not None), {"person": person, **chosen.values})
+        held = connection.scalar(
+            had(chosen.run is not None, chosen.task is not None), {"person": person, **chosen.values}
+        )
     times = [row["response_time"] for row in mine if row["value"] and row["response_time"] is not None]
     own, others = _newest(theirs, person)
     repeats = [row for row in mine if row["standing"] == "repeat" and row["value"]]
