@@ -68,7 +68,7 @@ async ([base, description, assets, size]) => {
     const eye = new Eye(scene);
     const window_ = kept ? eye.windowOf(camera, found) : null;
     scene.place(found.at(0));
-    scene.imagine(found.frames > 1 ? found.of(1) : null);
+    scene.predict(found.frames > 1 ? found.of(1) : null);
     by.paint(scene, eye.look(camera, size[0] / size[1], window_), canvas);
     const { data } = canvas.getContext('2d').getImageData(0, 0, ...size);
     let text = '';
@@ -245,7 +245,7 @@ def test_arrows_and_paths_are_where_mujoco_draws_them(bench: Page) -> None:
             assert true.sum() > 100
 
 
-def test_what_is_imagined_is_blue_and_leaves_no_trace(bench: Page) -> None:
+def test_what_is_predicted_is_blue_and_leaves_no_trace(bench: Page) -> None:
     model = load_model("reach")
     dataset = Dataset(SAMPLES / "reach")
     states = dataset.load(sorted(dataset.ids())[0]).state[[0, -1]]
@@ -254,7 +254,7 @@ def test_what_is_imagined_is_blue_and_leaves_no_trace(bench: Page) -> None:
     there = drawn_where(alone, drawn(bench, poses_of(model, states[1:]), "front"))
     both = drawn(bench, poses_of(model, states), "front")
     added = drawn_where(alone, both)
-    assert (added & there).sum() > 0.6 * there.sum() / 2  # where the hand is imagined, it was or is in one of the two
+    assert (added & there).sum() > 0.6 * there.sum() / 2  # where the hand is predicted, it was or is in one of the two
     assert (both - alone)[added][:, 2].mean() > (both - alone)[added][:, 0].mean() + 20  # bluer
     np.testing.assert_array_equal(drawn(bench, poses_of(model, states[:1]), "front"), alone)
 

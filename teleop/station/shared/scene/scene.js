@@ -26,7 +26,7 @@ const SHADE = 0.55; // of the lamp's light that a shadow takes away
 const REACH = 1.8; // [extents of the scene] that shadows are drawn in
 const CALM = /** @type {const} */ ([0.8, 0.83, 0.85]); // the background
 const NUMBERS = 7; // of a pose
-const GHOST = { color: /** @type {const} */ ([0.15, 0.4, 0.95]), opacity: 0.35 }; // of what is imagined
+const GHOST = { color: /** @type {const} */ ([0.15, 0.4, 0.95]), opacity: 0.35 }; // of what is predicted
 
 /** @type {Promise<Three> | null} */
 let library = null;
@@ -175,10 +175,10 @@ export class LoadedScene {
   }
 
   /**
-   * Show everything that moves a second time, translucent and blue, where it is imagined to be; null: not.
+   * Show everything that moves a second time, translucent and blue, where it is predicted to be; null: not.
    * @param {Float32Array | null} pose as of `place`
    */
-  imagine(pose) {
+  predict(pose) {
     const { three } = this;
     if (pose && !this.ghosts) {
       const [color, opacity] = [new three.Color(...GHOST.color), GHOST.opacity];
