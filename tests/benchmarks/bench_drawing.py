@@ -246,7 +246,7 @@ def test_two_hundred_people_who_fetch_both_clips(kind: str, tmp_path: Path) -> N
         with Store(where) as store:
             store.tasks.set_sharing(gold_share=0.0)
             fill(store, much)
-        with running(home, where) as service:
+        with running(home, where, "--proxy", "127.0.0.1") as service:  # people come from addresses of their own
             found = links(service.database, [f"p{i}" for i in range(much.people)])
             plan = Plan(service.port, found, much.run, arrive=10.0, every=6.0, seconds=SECONDS, watch=True)
             with crowd(plan) as people:
