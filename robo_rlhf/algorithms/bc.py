@@ -13,7 +13,7 @@ from robo_rlhf.algorithms.examples import TASK, recorded
 from robo_rlhf.algorithms.imitation import Imitation
 from robo_rlhf.algorithms.reinforcement import check_axes
 from robo_rlhf.core.errors import CheckpointMismatchError, InvalidValueError, UnknownNameError
-from robo_rlhf.core.files import data_home, read_whole
+from robo_rlhf.core.files import data_home, find_dataset, read_whole
 from robo_rlhf.policies.latest_policy import reward_at
 from robo_rlhf.sim.names import check_world
 
@@ -113,11 +113,16 @@ class BC(Imitation):
         if self.judge is None:
             return None
         from robo_rlhf.rewards.checkpoint import load_reward
+        from robo_rlhf.rewards.watching import shown_to
         from robo_rlhf.training_tools.reward_weights import weights_by_reward
 
         obs_dim, act_dim = episodes[0].obs.shape[1], episodes[0].action.shape[1]
         model = load_reward(self.judge, task=self.task, obs_dim=obs_dim, act_dim=act_dim)
-        return weights_by_reward(model, episodes, self.weights, self.weight_temperature, self.weight_objective)
+        home = data_home(self.home)
+        show = shown_to(model, home, find_dataset(home, self.demonstrations))
+        return weights_by_reward(
+            model, [show(episode) for episode in episodes], self.weights, self.weight_temperature, self.weight_objective
+        )
 
     def asked(self) -> dict[str, Any]:
         """Return the options that the run stores; of the reward also its digest: another one weighs otherwise."""

@@ -48,8 +48,19 @@ class SAC(Reinforcement):
     """Settings of the algorithm."""
 
     def check(self) -> None:
-        """Refuse what `Reinforcement` refuses, and a dataset that is not there."""
+        """Refuse what `Reinforcement` refuses, a dataset that is not there, and a reward with cameras.
+
+        Raises:
+            InvalidValueError: steps that are kept and judged again by such a reward have no pictures.
+        """
         super().check()
+        if self.judge is not None:
+            from robo_rlhf.rewards.checkpoint import load_meta
+
+            cameras = load_meta(self.judge)["reward"]["settings"].get("cameras")
+            if cameras:
+                expected = "one without cameras: steps that are kept have no pictures; `train ppo` takes it"
+                raise InvalidValueError("--reward", f"one that sees {', '.join(cameras)}", expected)
         if self.demos != 0 and (self.dataset or self.task):
             require_dataset(data_home(self.home), self.dataset or f"samples/{self.task}")
 

@@ -94,6 +94,20 @@ class SightOptions:
         more |= {"shared": self.shared_encoder, "shift": self.shift}
         return {"policy": policy, "settings": dict(settings), **more}
 
+    def judging(self, task: str, config: Any, rate: float, *, frozen: bool) -> Any:
+        """Return settings of reward learning whose reward sees what is asked for; as they are where nothing is.
+
+        `rate` is in pictures a second; the encoders of a policy are taken over and kept where `frozen`.
+        """
+        if not self.sees or config.reward == "visual":
+            return config
+        settings = dict(config.settings)
+        members = {name: settings.pop(name) for name in ("members",) if name in settings}
+        seen = self.visual_settings(task, "", {})
+        seen = {name: value for name, value in seen.items() if name != "policy"}
+        seen |= {"reward": config.reward, "settings": settings, "rate": rate, "frozen": frozen, **members}
+        return replace(config, reward="visual", settings=seen)
+
     def seeing(self, task: str, config: Any) -> Any:
         """Return settings of behaviour cloning whose policy sees what is asked for; as they are where nothing is."""
         if not self.sees:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MINUTES = 15.0  # of the processor
 ROUNDS, LABELS_A_ROUND = 3, 5  # rounds, and the fewest labels that make one worth its while
+PICTURES_A_SECOND = 4.0  # that a reward sees
 MEANWHILE = 6  # rounds where people answer while the policy practises: questions are about a newer policy then
 PICTURES_A_BATCH = 64  # unless asked otherwise: an update takes as long as hundreds of examples without pictures
 
@@ -176,7 +177,10 @@ class RunCommand(OnRobot, SightOptions):
             return config
         smaller = not any(setting.startswith("clone.batch=") for setting in self.set) and bool(self.cameras)
         clone = replace(config.clone, batch=PICTURES_A_BATCH) if smaller else config.clone
-        return replace(config, clone=self.seeing(task, clone))
+        reward = config.reward
+        if self.cameras and not any(setting.startswith("reward.reward=") for setting in self.set):
+            reward = self.judging(task, reward, PICTURES_A_SECOND, frozen=True)
+        return replace(config, clone=self.seeing(task, clone), reward=reward)
 
     def _rounds(self, task: str, home: Path) -> dict[str, Any]:
         """Return the number of rounds, and whether answers come while the policy practises; as a run began with."""

@@ -94,7 +94,7 @@ def check_id(episode_id: str) -> str:
 
 def episode_path(folder: Path, episode_id: str) -> Path:
     """Return the path of a closed episode."""
-    return folder / "episodes" / f"{check_id(episode_id)}{EPISODE_SUFFIX}"
+    return folder / f"episodes/{check_id(episode_id)}{EPISODE_SUFFIX}"
 
 
 def journal_path(folder: Path, episode_id: str) -> Path:

@@ -33,7 +33,7 @@ class RunningStatistics:
         first = -self._count % self._every
         self._count += len(part)
         self._mean, self._squares, self._least, self._most = mean, squares, least, most
-        self._sample.append(part[first :: self._every])
+        self._sample.append(part[first :: self._every].copy())  # a view would keep all rows in memory
         if sum(map(len, self._sample)) > SAMPLE:
             self._sample = [np.concatenate(self._sample)[::2]]
             self._every *= 2

@@ -253,6 +253,7 @@ class PipelineConfig(CheckedSettings):
             raise InvalidValueError("kind of question", self.question, expected)
         if self.actions:
             self._check_actions()
+        self._check_reward_seeing()
         if self.labels < self.rounds:
             raise InvalidValueError("--labels", self.labels, f"at least one a round, {self.rounds}")
         if self.rl.iterations < self.rounds:
@@ -311,6 +312,24 @@ class PipelineConfig(CheckedSettings):
         ):
             if given != usual:
                 raise InvalidValueError(f"{name} with --cameras or hidden columns", given, f"{usual}")
+
+    def _check_reward_seeing(self) -> None:
+        """Refuse a reward with cameras where its pictures are not kept, or whose encoders are of no policy.
+
+        Raises:
+            InvalidValueError: SAC learns from it, or the cloned policy has other encoders.
+        """
+        asked = self.reward.settings if self.reward.reward == "visual" else {}
+        if not asked.get("cameras"):
+            return
+        if self.rl is not self.finetune:
+            expected = "ppo: steps that SAC keeps and judges again have no pictures"
+            raise InvalidValueError("learner with a reward that has cameras", self.learner, expected)
+        cloned = self.clone.settings if self.clone.policy == "visual" else {}
+        same = all(cloned.get(name) == asked.get(name) for name in ("cameras", "size", "encoder", "shared"))
+        if asked.get("frozen") and not same:
+            given, expected = "other cameras or encoders", "those of `clone`, or frozen false"
+            raise InvalidValueError("reward.settings with frozen encoders", given, expected)
 
     @property
     def rl(self) -> PPOSettings | SACSettings:

@@ -16,6 +16,7 @@ from robo_rlhf.core.types import Array
 if TYPE_CHECKING:
     from robo_rlhf.sim.rendering.looks import Look
     from robo_rlhf.vision.observer import Shown
+    from robo_rlhf.vision.sight import Sight
 
 NO_TENSORS: Mapping[str, Tensor] = MappingProxyType({})
 
@@ -77,6 +78,7 @@ class TrainedPolicy(Model):
 
     chunk: int = 1  # H: actions predicted from one observation
     history: int = 1  # observations that one prediction is made from
+    sight: "Sight | None" = None  # the cameras whose pictures it sees; None for most
 
     def __init__(self, obs_dim: int, act_dim: int, **settings: Any) -> None:
         """Store the settings, so that the policy can be rebuilt."""
@@ -114,7 +116,7 @@ class TrainedPolicy(Model):
     @property
     def cameras(self) -> tuple[str, ...]:
         """The cameras whose pictures it sees; none for most."""
-        return ()
+        return () if self.sight is None else self.sight.cameras
 
     def look_at(self, env: "Shown", looks: "Sequence[Look]" = ()) -> None:
         """Let a policy with cameras look at the copies of `env` by itself, each in its look, or as it is where empty.

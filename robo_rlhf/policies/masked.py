@@ -16,7 +16,7 @@ class MaskedPolicy:
 
     def __init__(self, policy: TrainedPolicy, observation_mask: ObservationMask) -> None:
         """Apply `observation_mask` to the observations of `policy`."""
-        self.policy, self.observation_mask = policy, observation_mask
+        self.policy, self.observation_mask, self.sight = policy, observation_mask, policy.sight
         self._seen: deque[Array] = deque(maxlen=observation_mask.delay + 1)
 
     def reset(self, num_envs: int) -> None:

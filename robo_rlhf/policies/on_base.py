@@ -29,6 +29,7 @@ class PolicyOnBase(TrainedPolicy):
         """Build the base, if `kind` names one; `on_top_of` loads its weights."""
         base = POLICIES[kind](self.obs_dim, self.act_dim, **settings).requires_grad_(False) if kind else None
         self.base = base
+        self.sight = None if base is None else base.sight
         self.seen_dim = base.inner.obs_dim if isinstance(base, VisualPolicy) else self.obs_dim
 
     def seen(self, obs: Array) -> Tensor:
@@ -37,11 +38,6 @@ class PolicyOnBase(TrainedPolicy):
         That is all of it, or, under a base with cameras, the columns shown to it now and the features of its last look.
         """
         return torch.as_tensor(self.base.shown if isinstance(self.base, VisualPolicy) else obs, dtype=torch.float32)
-
-    @property
-    def cameras(self) -> tuple[str, ...]:
-        """The cameras of the base."""
-        return () if self.base is None else self.base.cameras
 
     def look_at(self, env: Shown, looks: Sequence[Look] = ()) -> None:
         """Let the base look at `env`."""

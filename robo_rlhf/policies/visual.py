@@ -107,11 +107,6 @@ class VisualPolicy(TrainedPolicy):
             seen = torch.cat([seen, self.encoder(pictures)], dim=-1)
         return self.inner.loss(batch._replace(obs=seen.flatten(1), pictures={}), generator)
 
-    @property
-    def cameras(self) -> tuple[str, ...]:
-        """The cameras whose pictures it sees."""
-        return () if self.sight is None else self.sight.cameras
-
     def look_at(self, env: Shown, looks: Sequence[Look] = ()) -> None:
         """Draw the pictures of `env` whenever it looks; raises as `CameraObserver`."""
         self.observer = CameraObserver(env, self.sight, looks) if self.sight is not None else None

@@ -25,6 +25,7 @@ from robo_rlhf.feedback.store import Answer, Question
 from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors, check_clip, cut_clips
 from robo_rlhf.rewards.success import SuccessExamples, demonstration_examples, ending_examples
 from robo_rlhf.sim.envs.current_observation import CurrentObservations
+from robo_rlhf.vision.seen_episodes import SeenEpisodes
 
 Load = Callable[[str, str], Episode]  # (dataset, episode id) → episode
 
@@ -43,10 +44,14 @@ class AnswerData(NamedTuple):
     annotators: tuple[str, ...] = ()  # the annotators, in the order of `AnswerExamples.annotator`
     success: tuple[AnswerExamples, ...] = ()  # answers about success, which train no reward
     used: int = 0  # answers about the reward, each counted once whatever the number of its axes
+    pictures: SeenEpisodes | None = None  # that the last column of observations numbers, for a reward with cameras
 
 
-def episodes_of(home: Path) -> Load:
-    """Return a cached loader of the questions' episodes from the data home, trimmed ones in their untrimmed form."""
+def episodes_of(home: Path, pictures: SeenEpisodes | None = None) -> Load:
+    """Return a cached loader of the questions' episodes from the data home, trimmed ones in their untrimmed form.
+
+    For a reward with cameras they are as `pictures` shows them.
+    """
     current = CurrentObservations()
 
     @functools.cache
@@ -55,7 +60,8 @@ def episodes_of(home: Path) -> Load:
 
     @functools.cache
     def load(name: str, episode_id: str) -> Episode:
-        return current(dataset(name).recall(episode_id))
+        episode = current(dataset(name).recall(episode_id))
+        return episode if pictures is None else pictures.show(episode, dataset(name).path)
 
     return load
 

@@ -16,6 +16,7 @@ from robo_rlhf.core.types import Array
 
 if TYPE_CHECKING:
     from robo_rlhf.rewards.base import RewardModel
+    from robo_rlhf.vision.sight import Sight
 
 DRAWS = 8  # exchanges of each quantity
 MOST, LEAST = 0.4, 0.05  # shares from which a quantity is looked at "mostly", and "a little"
@@ -43,27 +44,29 @@ class Attribution(NamedTuple):
     moments: Array  # (B, L) in [0, 1], how much each step of a clip changes its reward, of the clip's largest
 
 
-def quantities(obs_names: Sequence[str], action_names: Sequence[str]) -> list[Quantity]:
-    """Group columns by what their names say: object and kind of quantity."""
+def quantities(obs_names: Sequence[str], action_names: Sequence[str], sight: "Sight | None" = None) -> list[Quantity]:
+    """Group columns by what their names say: object and kind of quantity; pictures, numbered last, are one more."""
     groups: dict[str, list[int]] = {}
     for index, name in enumerate(obs_names):
         groups.setdefault(_group_of(name), []).append(index)
     found = [Quantity(_words(key, [obs_names[i] for i in some]), tuple(some)) for key, some in groups.items()]
+    if sight is not None:
+        found.append(Quantity(f"what {' and '.join(sight.cameras)} show", (len(obs_names),)))
     return found + [Quantity(f"the action {name}", (), (index,)) for index, name in enumerate(action_names)]
 
 
 def attribute(
     model: "RewardModel", obs: Array, action: Array, among: Sequence[Quantity], rng: np.random.Generator
 ) -> Attribution:
-    """Return what carries the reward of clips: obs (B, L+1, obs_dim), action (B, L, act_dim), at least two clips.
+    """Return what carries the reward of clips: obs (B, L+1, seen_dim), action (B, L, act_dim), at least two clips.
 
     Raises:
         ShapeError: the arrays do not fit each other, or the model.
         InvalidValueError: there is one clip, so nothing can be exchanged.
     """
     count, length = action.shape[:2]
-    if obs.shape != (count, length + 1, model.obs_dim) or action.shape[2] != model.act_dim:
-        raise ShapeError("obs to attribute", (count, length + 1, model.obs_dim), obs.shape)
+    if obs.shape != (count, length + 1, model.seen_dim) or action.shape[2] != model.act_dim:
+        raise ShapeError("obs to attribute", (count, length + 1, model.seen_dim), obs.shape)
     if count < 2:
         raise InvalidValueError("clips to attribute", count, "at least 2, whose values can be exchanged")
     whole = _rewards(model, obs, action)

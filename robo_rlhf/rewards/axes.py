@@ -14,6 +14,7 @@ from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.rewards import REWARDS
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import new_reward
+from robo_rlhf.vision.seen_episodes import NumberedPictures
 
 
 @REWARDS.register("axes")
@@ -55,7 +56,7 @@ class AxesReward(RewardModel):
         self.axes, self.of = tuple(axes), of
         heads = [new_reward(of, obs_dim, act_dim, {"members": members, **given}) for _ in axes]
         self.heads = nn.ModuleList(heads)
-        self.markovian = heads[0].markovian
+        self.markovian, self.sight, self.rate = heads[0].markovian, heads[0].sight, heads[0].rate
 
     def head(self, axis: str) -> RewardModel:
         """Return the reward model of one axis.
@@ -68,6 +69,16 @@ class AxesReward(RewardModel):
         found: RewardModel = self.heads[self.axes.index(axis)]  # type: ignore[assignment]
         return found
 
+    def look_at(self, pictures: NumberedPictures) -> None:
+        """Let every head look up pictures here."""
+        for axis in self.axes:
+            self.head(axis).look_at(pictures)
+
+    def take_encoder(self, encoder: nn.Module) -> None:
+        """Let every head take the weights of the encoders of a policy."""
+        for axis in self.axes:
+            self.head(axis).take_encoder(encoder)
+
     def forward(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
         """Return the mean over the heads of the reward of each step by each member, (E, B, L)."""
         rewards = [head(obs, action, next_obs) / head.temperature for head in map(self.head, self.axes)]
@@ -75,6 +86,6 @@ class AxesReward(RewardModel):
 
     def fit_normalizer(self, obs: Tensor) -> None:
         """Set the z-scores of every head from data (M, obs_dim); raises as `RewardModel.fit_normalizer`."""
-        super().fit_normalizer(obs)
+        super().fit_normalizer(obs[:, : self.obs_dim])
         for axis in self.axes:
             self.head(axis).fit_normalizer(obs)

@@ -1,7 +1,7 @@
 """Base class of reward models, which map steps to rewards. The ensemble axis is always present."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,6 +10,12 @@ from torch import Tensor
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError, ShapeError
 from robo_rlhf.core.model_files import Model
 from robo_rlhf.core.types import Array
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from robo_rlhf.vision.seen_episodes import NumberedPictures
+    from robo_rlhf.vision.sight import Sight
 
 OBS_FLOOR = 1e-3  # lower bound of a column's deviation
 OUTPUT_FLOOR = 1e-3  # lower bound of a deviation: a nearly constant model is not amplified
@@ -29,7 +35,9 @@ class RewardModel(Model):
     """
 
     markovian: bool = True  # else the reward of a step depends on the steps before it, never on later ones
-    dynamics_aware: ClassVar[bool] = False  # whether `auxiliary_loss` is used
+    dynamics_aware: bool = False  # whether `auxiliary_loss` is used
+    sight: "Sight | None" = None  # its cameras
+    rate: float = 0.0  # pictures a second that it sees, where it has cameras
     obs_mean: Tensor
     obs_std: Tensor
     output_mean: Tensor
@@ -51,6 +59,17 @@ class RewardModel(Model):
         self.register_buffer("output_mean", torch.zeros(members))
         self.register_buffer("output_std", torch.ones(members))
         self.register_buffer("temperature", torch.ones(()))
+
+    @property
+    def seen_dim(self) -> int:
+        """Columns of an observation that it gets: with cameras one more, the last, the number of a picture."""
+        return self.obs_dim + (self.sight is not None)
+
+    def look_at(self, pictures: "NumberedPictures") -> None:
+        """Look up pictures here, by the numbers in the last column of observations; nothing without cameras."""
+
+    def take_encoder(self, encoder: "nn.Module") -> None:
+        """Take the weights of the encoders of a policy; nothing without cameras."""
 
     @abstractmethod
     def forward(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
@@ -100,20 +119,24 @@ class RewardModel(Model):
         """Return the standardised reward, mean and deviation over the members, (B,) or (B, L) float32.
 
         Args:
-            obs: (B, obs_dim) or (B, L, obs_dim), where L is time.
+            obs: (B, seen_dim) or (B, L, seen_dim), where L is time.
             action: (B, act_dim) or (B, L, act_dim), in [-1, 1].
             next_obs: as `obs`, one step later.
 
         Raises:
             ShapeError: arrays of other shapes.
+            InvalidValueError: it has cameras and got columns alone.
             NonFiniteError: NaN or infinity in an input.
         """
         lead = obs.shape[:-1]
+        if self.sight is not None and obs.shape[-1] == self.obs_dim:
+            expected = f"pictures of {', '.join(self.sight.cameras)} too, as this reward was trained with"
+            raise InvalidValueError("observations for a reward with cameras", "columns alone", expected)
         inputs = []
         for name, array, dim in (
-            ("obs", obs, self.obs_dim),
+            ("obs", obs, self.seen_dim),
             ("action", action, self.act_dim),
-            ("next_obs", next_obs, self.obs_dim),
+            ("next_obs", next_obs, self.seen_dim),
         ):
             if array.shape != (*lead, dim):
                 raise ShapeError(f"{name} for a reward model", (*lead, dim), array.shape)

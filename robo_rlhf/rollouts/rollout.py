@@ -1,6 +1,7 @@
 """Rollouts: a policy acts in a batch of environments, and the steps are recorded as episodes."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from robo_rlhf.sim.external.ids import find
 MetaFields = (
     Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
 )  # fields of EpisodeMeta, the same for all or by seed
+NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 OnEnded = Callable[[list[Episode]], None]
 POLICY_FAULT = "the policy gave an action that is not finite"  # every other reason to abort comes from the environment
 OnStep = Callable[[int, Step], None]  # the step's number from 0, and its result
@@ -52,9 +54,11 @@ def rollout(
     if not len(seeds):
         raise InvalidValueError("seeds of a rollout", "none", "at least one seed")
     episodes: list[Episode] = []
+    sight = getattr(policy, "sight", None)  # of a policy that sees
+    saw = NO_VERSIONS if sight is None else sight.provenance()
     for first in range(0, len(seeds), env.num_envs):
         turn = seeds[first : first + env.num_envs]
-        recorder = Recorder(env, steps or env.horizon, record_state=record_state)
+        recorder = Recorder(env, steps or env.horizon, record_state=record_state, versions=saw)
         obs = recorder.start(env.reset(np.pad(turn, (0, env.num_envs - len(turn)), mode="edge")))
         policy.reset(env.num_envs)
         for step in control_loop(env, recorder.admitting(policy), obs):
@@ -72,9 +76,11 @@ def rollout(
 class Recorder:
     """Arrays (N, T, ...) that a batch of episodes is written into, step by step."""
 
-    def __init__(self, env: VecEnv, steps: int, *, record_state: bool = True) -> None:
-        """Allocate arrays for `steps` steps of every copy in `env`."""
-        self.env, self.steps, self.record_state = env, steps, record_state
+    def __init__(
+        self, env: VecEnv, steps: int, *, record_state: bool = True, versions: Mapping[str, str] = NO_VERSIONS
+    ) -> None:
+        """Allocate arrays for `steps` steps of every copy in `env`; `versions` are recorded with its own."""
+        self.env, self.steps, self.record_state, self.versions = env, steps, record_state, versions
         n = env.num_envs
         self.t = 0  # steps recorded so far
         self.length = np.zeros(n, dtype=np.int64)  # (N,) steps that belong to each episode
@@ -172,7 +178,8 @@ class Recorder:
         }
         fields.update((meta(seed) if callable(meta) else meta) or {})
         if self.record_state:
-            fields["versions"] = {**fields.get("versions", {}), **getattr(self.env, "provenance", {})}
+            known = fields.get("versions", {}), getattr(self.env, "provenance", {}), self.versions
+            fields["versions"] = {name: text for found in known for name, text in found.items()}
         return Episode(
             obs=self._obs[i, : n + 1],
             action=self._action[i, :n],

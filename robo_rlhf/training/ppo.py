@@ -34,6 +34,7 @@ from robo_rlhf.policies.base import GaussianActor, Normalizer, mlp
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.training_tools.action_preferences import ActionPreferences
 from robo_rlhf.training_tools.experience import KEPT, EpisodeBatch, Reward, collect
+from robo_rlhf.training_tools.reward_watch import RewardWatch, watch_for
 from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, Stored, check_fit, resume, rl_loop
 from robo_rlhf.training_tools.settings import PPOSettings
 from robo_rlhf.training_tools.shaping import RewardObjective
@@ -85,11 +86,12 @@ def train(
     check_fit(config, env, actor)
     learner = PPOLearner(config, actor, choices)
     shaping = RewardObjective(RewardSum(config.objective), env, config.gamma, ends=config.finite, live=live)
+    watch = watch_for(reward, env)
     resume(run, learner, carry)
 
     def iterate(changed: bool) -> dict[str, float]:
         shaping.refreshed()
-        return learner.iterate(env, reward, diagnostics, shaping)
+        return learner.iterate(env, reward, diagnostics, shaping, watch)
 
     rl_loop(config, run, env, learner, reward, iterate, progress, on_iteration)
     return actor
@@ -136,13 +138,18 @@ class PPOLearner:
         self.ended = False
 
     def iterate(
-        self, env: VecEnv, reward: Reward, diagnostics: Diagnostics | None, shaping: RewardObjective
+        self,
+        env: VecEnv,
+        reward: Reward,
+        diagnostics: Diagnostics | None,
+        shaping: RewardObjective,
+        watch: RewardWatch | None = None,
     ) -> dict[str, float]:
         """Run one episode of every copy, learn from it, and return the metrics."""
         where = f"iteration {self.done + 1} of ppo on {env.name}"
         rng = np.random.default_rng([self.config.seed, self.done])
         see = None if diagnostics is None else functools.partial(diagnostics, self.done + 1)
-        episodes = collect(env, self.actor, self.actor.draw, rng, where, shaping.recording(see))
+        episodes = collect(env, self.actor, self.actor.draw, rng, where, shaping.recording(see), watch)
         value, terms = shaping.value(episodes, reward, where)
         batch, metrics = self.prepare(episodes, value)
         metrics |= terms | self.improve(batch, rng)

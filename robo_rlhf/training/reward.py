@@ -32,6 +32,7 @@ from robo_rlhf.rewards.axes import AxesReward
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward, new_reward, save_reward
 from robo_rlhf.training_tools.settings import RewardSettings
+from robo_rlhf.vision.seen_episodes import SeenEpisodes
 
 __all__ = [
     "AnswerData",
@@ -58,6 +59,7 @@ class ExtraData(NamedTuple):
     marked: Sequence[Episode] = ()  # episodes with an outcome marked by a user
     unlabeled: Sequence[Episode] = ()  # any that clips may be cut from
     checked: Sequence[Judgement] = ()  # answers to gold questions, see `quality.gold_of`: reliability of each annotator
+    pictures: SeenEpisodes | None = None  # what a reward with cameras sees, of the clips and of the episodes above
     teams: Mapping[str, str] = MappingProxyType({})  # the groups that each annotator names, see `accounts.groups`
 
 
@@ -111,7 +113,7 @@ def prepare(
         answers = weighted_within(questions, answers, extra.teams)
     elif config.weigh_people:
         answers = weighted(answers, weights_among(questions, answers, extra.checked))
-    judged = gather(questions, answers, load, loader=loader)
+    judged = gather(questions, answers, load, loader=loader)._replace(pictures=extra.pictures)
     if config.demonstration_weight and extra.demonstrations:
         rng = np.random.default_rng(config.seed)
         asked = clips_of(questions, load)
@@ -161,10 +163,13 @@ def fit_in_memory(config: Config, judged: AnswerData) -> tuple[RewardModel, FitR
 
 def new_trainer(config: Config, judged: AnswerData) -> Trainer:
     """Return a trainer with a new model, its weights drawn from the seed."""
-    obs_dim, act_dim = judged.clips.obs.shape[-1], judged.clips.action.shape[-1]
+    pictures = judged.pictures
+    obs_dim, act_dim = judged.clips.obs.shape[-1] - (pictures is not None), judged.clips.action.shape[-1]
     kind, settings = head_of(config, judged)
     with seeded(config.seed):
         model = new_reward(kind, obs_dim, act_dim, settings)
+    if pictures is not None and pictures.encoder is not None:
+        model.take_encoder(pictures.encoder)
     return trainer_of(model, judged, config.fit, config.seed)
 
 
@@ -172,6 +177,8 @@ def trainer_of(
     model: RewardModel, judged: AnswerData, settings: FitSettings, seed: int, *, warm: bool = False
 ) -> Trainer:
     """Return what fits a model, or each of its heads, to answers; see `RewardTrainer`."""
+    if judged.pictures is not None:
+        model.look_at(judged.pictures)
     if isinstance(model, AxesReward):
         return AxesTrainer(model, judged.clips, judged.examples, settings, seed, warm=warm)
     return RewardTrainer(model, judged.clips, judged.examples, settings, seed, warm=warm)

@@ -14,6 +14,7 @@ from robo_rlhf.core.types import Array, Step, VecEnv
 from robo_rlhf.policies.base import Actor
 from robo_rlhf.rollouts.control_loop import control_loop
 from robo_rlhf.sim.envs.partial_observation import MaskedEnv
+from robo_rlhf.training_tools.reward_watch import RewardWatch
 
 Reward = Callable[[Array, Array, Array], Array]  # obs (T, N, d), action (T, N, a), next_obs (T, N, d) → (T, N)
 Sample = Callable[[Tensor, Tensor], Tensor]  # features (N, feature_dim), noise (N, act_dim) → actions (N, act_dim)
@@ -29,6 +30,7 @@ class EpisodeBatch(NamedTuple):
     applied: Array  # (T, N, act_dim) float32
     active: Array  # (T, N) bool
     full_obs: Array | None = None  # (T+1, N, obs_dim) float32, where `obs` is masked: the unmasked input of rewards
+    numbers: Array | None = None  # (T+1, N) of the pictures that a reward with cameras sees
     cut: Array | None = None  # (N,) bool, whether a fault of the environment ended it: the continuation is unknown
 
     @property
@@ -53,6 +55,7 @@ def collect(
     rng: np.random.Generator,
     where: str,
     see: Callable[[int, Step], None] | None = None,
+    watch: RewardWatch | None = None,
 ) -> EpisodeBatch:
     """Run one episode of every copy with exploration, all of it drawn from `rng`.
 
@@ -63,6 +66,7 @@ def collect(
         rng: the source of seeds and noise.
         where: for errors.
         see: called with every step's number within the episode, and the step.
+        watch: takes the pictures that the reward will see.
 
     Raises:
         NonFiniteError: NaN or infinity from the policy or the environment.
@@ -85,16 +89,21 @@ def collect(
 
     obs[0] = env.reset(seeds)
     whole = FullObservations(env, steps)
+    if watch is not None:
+        watch.begin()
     for t, step in enumerate(islice(control_loop(env, act, obs[0]), steps)):
         obs[t + 1], applied[t], active[t] = step.obs, step.applied, step.active
         whole.note(t + 1)
+        if watch is not None:
+            watch.note(t + 1)
         if see is not None:
             see(t, step)
         cut = cut_by(step, f"step {t + 1} of {where}")
     seen = torch.stack([*features, actor.features(obs[steps])])
     if not (np.isfinite(obs).all() and seen.isfinite().all()):
         raise NonFiniteError("An observation", where, KEPT)
-    return EpisodeBatch(obs, seen, sampled, applied, active, whole.obs, cut)
+    numbers = None if watch is None else watch.numbers(steps)
+    return EpisodeBatch(obs, seen, sampled, applied, active, whole.obs, numbers, cut)
 
 
 def cut_by(step: Step, where: str) -> Array:
@@ -135,6 +144,8 @@ def rewards(episodes: EpisodeBatch, reward: Reward, where: str) -> Array:
         NonFiniteError: NaN or infinity among it.
     """
     obs = episodes.judged
+    if episodes.numbers is not None:
+        obs = np.concatenate([obs, episodes.numbers[..., None].astype(np.float32)], axis=-1)
     value = np.asarray(reward(obs[:-1], episodes.applied, obs[1:]), np.float32)
     if value.shape != episodes.active.shape:
         raise ShapeError("the learned reward", episodes.active.shape, value.shape)

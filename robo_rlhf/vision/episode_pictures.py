@@ -29,6 +29,7 @@ def see_episodes(
     *,
     folder: Path | None = None,
     progress: Progress | None = None,
+    every: int = 1,
 ) -> TrainingPictures:
     """Return the pictures of all frames of `episodes`, drawn where `cache` does not hold them.
 
@@ -38,6 +39,7 @@ def see_episodes(
         cache: keeps them.
         folder: of the dataset with the recorded videos, for episodes without states.
         progress: called after each episode.
+        every: frames from one picture to the next; others than the first of each so many are left out.
 
     Raises:
         UnknownNameError: no such camera.
@@ -48,16 +50,16 @@ def see_episodes(
     if sight.looks and any(one.show != "state" for one in access):
         given = "episodes that are shown as they were recorded"
         raise InvalidValueError("--looks", given, "episodes with states, which can be drawn in other looks")
-    keys = [_keys(one, episode, sight) for one, episode in zip(access, episodes, strict=True)]
+    keys = [_keys(one, episode, sight, every) for one, episode in zip(access, episodes, strict=True)]
     missing = [[name for name in sight.cameras if not cache.holds(key[name])] for key in keys]
-    frame = 3 * sight.size**2
-    cache.reserve(sum(len(names) * len(episode.obs) * frame for names, episode in zip(missing, episodes, strict=True)))
+    frame, lengths = 3 * sight.size**2, [-(-len(episode.obs) // every) for episode in episodes]
+    cache.reserve(sum(len(names) * length * frame for names, length in zip(missing, lengths, strict=True)))
     drawers: dict[tuple[str, tuple[str, ...]], Drawer] = {}
     try:
         for done, (one, episode, key, names) in enumerate(zip(access, episodes, keys, missing, strict=True), 1):
             if names:
                 seen = replace(sight, cameras=tuple(names))
-                for name, pictures in _draw(one, episode, seen, drawers).items():
+                for name, pictures in _draw(one, episode, seen, drawers, every).items():
                     cache.put(key[name], pictures)
             cache.use(key.values())
             if progress is not None:
@@ -66,17 +68,16 @@ def see_episodes(
         for drawer in drawers.values():
             drawer.close()
     cache.trim()
-    found = TrainingPictures(
-        [{name: partial(cache.get, key[name]) for name in sight.cameras} for key in keys],
-        [len(episode.obs) for episode in episodes],
-    )
-    _warn_of_still(found)
+    found = TrainingPictures([{name: partial(cache.get, key[name]) for name in sight.cameras} for key in keys], lengths)
+    if every == 1:  # else there may be too few to tell
+        _warn_of_still(found)
     return found
 
 
-def _keys(access: EpisodeAccess, episode: Episode, sight: Sight) -> dict[str, str]:
+def _keys(access: EpisodeAccess, episode: Episode, sight: Sight, every: int) -> dict[str, str]:
     """Return the key of each camera's pictures of an episode."""
     about: dict[str, Any] = {"show": access.show, "size": sight.size}
+    about |= {"every": every} if every > 1 else {}
     if access.show == "state":
         about |= {"model": model_digest(access.scene)}
         about |= {"looks": [sight.looks, repr(LookBounds())]} if sight.looks else {}
@@ -103,14 +104,19 @@ def _written(path: Path) -> tuple[int, int]:
 
 
 def _draw(
-    access: EpisodeAccess, episode: Episode, sight: Sight, drawers: dict[tuple[str, tuple[str, ...]], Drawer]
+    access: EpisodeAccess,
+    episode: Episode,
+    sight: Sight,
+    drawers: dict[tuple[str, tuple[str, ...]], Drawer],
+    every: int,
 ) -> dict[str, Array]:
-    """Return the pictures (T+1, size, size, 3) of an episode by each camera."""
+    """Return the pictures (frames, size, size, 3) of an episode by each camera, of each frame of so many."""
     if access.show == "state":
         drawer = drawers.setdefault((access.scene, sight.cameras), Drawer(access.scene, sight))
-        return draw_all(drawer, episode.state, looks_of(episode.state, sight.looks))
+        states = episode.state[::every]
+        return draw_all(drawer, states, looks_of(states, sight.looks))
     known = tuple(access.videos) if access.show == "frames" else ("front",)
-    chosen = range(len(episode.obs))
+    chosen = range(0, len(episode.obs), every)
     found = {}
     for name in sight.cameras:
         if access.show is not None and name not in known:

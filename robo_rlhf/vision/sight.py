@@ -1,11 +1,13 @@
 """What a policy or reward sees of a task: which cameras, how large, and which columns beside them."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 
 SMALLEST, LARGEST = 8, 512  # [pixels] sides of a picture that a network sees
+RECORDED = "sight"  # the name under which the versions of an episode hold that of its policy
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,19 @@ class Sight:
         if not SMALLEST <= self.size <= LARGEST:
             expected = f"pixels a side, from {SMALLEST} to {LARGEST}: a network sees no more in larger ones"
             raise InvalidValueError("size of a policy's pictures", self.size, expected)
+
+    def provenance(self) -> dict[str, str]:
+        """Return what episodes of a policy that sees this record."""
+        return {RECORDED: json.dumps({"cameras": self.cameras, "size": self.size})}
+
+
+def read_sight(versions: Mapping[str, str]) -> Sight | None:
+    """Return what the policy of an episode saw, as its `versions` say; None where it saw no pictures, or none says."""
+    try:
+        found = json.loads(versions.get(RECORDED, "{}"))
+        return Sight(tuple(map(str, found["cameras"])), int(found["size"]))
+    except (KeyError, TypeError, ValueError, InvalidValueError):
+        return None
 
 
 def check_cameras(asked: Iterable[str], known: Iterable[str]) -> None:

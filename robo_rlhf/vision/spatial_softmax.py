@@ -10,10 +10,10 @@ from torch import Tensor, nn
 class SpatialSoftmax(nn.Module):
     """Maps feature maps (B, C, H, W) to the mean place of each, (B, 2 C), from -1 to 1 across the picture."""
 
-    def __init__(self, maps: int) -> None:
-        """Start with a temperature of 1 for each map; it is learned."""
+    def __init__(self, maps: int, sharpness: float = 1.0) -> None:
+        """Start with the same inverse temperature for each map; it is learned."""
         super().__init__()
-        self.sharpness = nn.Parameter(torch.ones(maps))
+        self.sharpness = nn.Parameter(torch.full((maps,), sharpness))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the places (B, 2 C): all columns, then all rows."""

@@ -58,11 +58,12 @@ KEYS: tuple[Binding, ...] = (
     Binding("note", "Note", "episode", ("KeyN",), act="note"),
     Binding("camera", "Next camera", "view", ("KeyV",), act="camera"),
     Binding("sound", "Sound on or off", "view", ("KeyM",), act="sound"),
-    Binding("fullscreen", "Full screen", "view", ("KeyB",), act="fullscreen"),
+    Binding("drawer", "Drawn here, or by the server", "view", ("KeyB",), act="drawer"),
+    Binding("fullscreen", "Full screen", "view", ("KeyO",), act="fullscreen"),
     Binding("help", "All keys", "view", ("Slash", "F1"), act="help"),
 )
 
-PAGE_ONLY = frozenset({"clutch", "camera", "fullscreen"})  # acts that a terminal does not have
+PAGE_ONLY = frozenset({"clutch", "camera", "drawer", "fullscreen"})  # acts that a terminal does not have
 _PRINTED = {
     "Equal": "=",
     "Minus": "-",

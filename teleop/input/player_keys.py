@@ -18,6 +18,7 @@ PLAYER: dict[str, Binding] = {
         Binding("loop", "Loop on or off", "clips", ("KeyL",), act="loop"),
         Binding("camera", "Next camera", "clips", ("KeyV",), act="camera"),
         Binding("drawer", "Drawn here, or by the server", "clips", ("KeyB",), act="drawer"),
+        Binding("insets", "The policy's view, beside the picture", "clips", ("KeyW",), act="insets"),
         Binding("before", "Episode before", "clips", ("PageUp", "ArrowUp"), act="before"),
         Binding("after", "Episode after", "clips", ("PageDown", "ArrowDown"), act="after"),
     )

@@ -16,10 +16,12 @@ from pydantic.dataclasses import dataclass as checked
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external.controls import ColumnControl
+from robo_rlhf.vision.sight import Sight
 
 MAX_MESSAGE = 64 * 1024  # [bytes] that a page may send at once
 FRAME = struct.Struct("<IBBHIId")  # frame number, slot, slots of this frame, content, tick, sequence, at; that follows
 JPEG, POSES = 0, 1  # content of a binary frame: a picture, or poses (M + 1, 7) float32 as `Movers.poses` with a landing
+SEEN = 2  # the same: a PNG of what the policy sees, its cameras beside one another
 
 Phase = Literal["ready", "running", "paused"]
 Tone = Literal["good", "bad", "plain"]
@@ -89,6 +91,7 @@ class View:
     width: Annotated[int, Field(ge=80, le=1280)]  # [pixels] of slot 0; the others are half as large
     height: Annotated[int, Field(ge=60, le=960)]
     poses: bool = False  # no pictures: the page draws
+    insets: bool = False  # also what the policy sees, where it has cameras
 
 
 @checked(frozen=True, config=_STRICT)
@@ -209,6 +212,7 @@ class Status:
     undo: Literal["", "keep", "discard", "rewind", "mark"] = ""  # what `undo` would undo; empty: nothing
     goals: tuple[Goal, ...] = ()  # where they are, while they may be moved: before the episode begins
     action: tuple[float, ...] = ()  # that led to this frame, each column in [-1, 1]; zeros at the start
+    sees: Sight | None = None  # what the policy sees, where it has cameras
     type: Literal["status"] = "status"
 
 

@@ -100,6 +100,8 @@ class ActionResult:
     task: str
     scene: str  # the name of the model that the state is drawn with
     warning: str  # how the world was another one when this was recorded; empty where it was this one
+    cameras: tuple[str, ...] = ()  # whose pictures the policy sees
+    seen: bytes = b""  # what they showed it: a PNG, one beside the other; empty where it sees none
 
 
 @dataclass(frozen=True)

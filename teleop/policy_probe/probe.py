@@ -1,6 +1,6 @@
 """The policy probe: answers requests about a policy. Long work is a generator that can be stopped at any step."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
-from robo_rlhf.core.files import new_dataset
-from robo_rlhf.core.types import Array, Source, Step
+from robo_rlhf.core.files import find_dataset, new_dataset
+from robo_rlhf.core.types import Array, Episode, Source, Step
 from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.data.recording.stream import Row, frame_row, row_of
 from robo_rlhf.policies.base import TrainedPolicy
@@ -18,9 +18,11 @@ from robo_rlhf.policies.masked import ActingPolicy, MaskedPolicy
 from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.rewards.attribution import as_clips, attribute, quantities
 from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.watching import shown_to
 from robo_rlhf.rollouts.control_loop import control_loop
 from robo_rlhf.sim.column_names import column_names
 from robo_rlhf.sim.envs.task_env import versions
+from robo_rlhf.sim.rendering.clips import png
 from teleop.policy_probe.cache import LoadedObjects
 from teleop.policy_probe.messages import (
     ActionQuery,
@@ -76,6 +78,7 @@ class PolicyProbe:
         policy = self.kept.policy(asked.policy, world, "look")
         obs = self._enter(world, past, frame)
         action = _checked(self._begin(policy, past, frame, world, SEED).act(obs), asked.policy)
+        seen = seen_by(policy)
         tool = world.tool()[0]
         for _ in islice(control_loop(world, lambda _: action, obs), round(HOLD / world.control_dt)):
             pass
@@ -90,6 +93,8 @@ class PolicyProbe:
             tool=tool,
             reach=world.tool(),
             chance=_differ(action),
+            cameras=tuple(seen),
+            seen=png(np.concatenate([pictures[0] for pictures in seen.values()], axis=1)) if seen else b"",
             task=world.name,
             scene=past.access.scene,
             warning=past.differences(world).strip() if isinstance(world, NativeWorld) else "",
@@ -113,7 +118,7 @@ class PolicyProbe:
             broken = str(error)
         worth = None
         if asked.reward:
-            worth = _reward_curve_after(self.kept.reward(asked.reward, world), past, frame, walk)
+            worth = self._reward_curve_after(self.kept.reward(asked.reward, world), past, frame, walk)
         return RolloutResult(
             frame=frame,
             scene=past.access.scene,
@@ -135,12 +140,13 @@ class PolicyProbe:
             given = f"observations of {obs.shape[1]} numbers"
             raise InvalidValueError(f"episode {past.meta.id}", given, f"{world.obs_dim}, as task {world.name} has now")
         action = past.columns["action"]
+        obs = self._seen(model, past, obs, action, past.columns["state"])
         worth = _reward_curve(model, obs, action)
         clips = as_clips(obs, action, model)
         if len(clips[0]) < 2:
             return RewardResult(worth)
         yield
-        among = quantities(*column_names(past.meta, model.obs_dim, model.act_dim))
+        among = quantities(*column_names(past.meta, model.obs_dim, model.act_dim), model.sight)
         found = attribute(model, *clips, among, np.random.default_rng(SEED))
         return RewardResult(worth, found.shares, found.moments.reshape(-1))
 
@@ -166,6 +172,28 @@ class PolicyProbe:
             note = f"What {name} would do from frame {frame} of {asked.at.dataset}/{asked.at.episode}."
             _record(dataset, past, frame, walk, world, made, {"operator": name, "note": f"{note} For {asked.person}."})
         return CompareResult(world.name, asked.into, (ids[0], ids[1]), frame, length, (digests[0], digests[1]))
+
+    def _seen(self, model: RewardModel, past: RecordedEpisode, obs: Array, action: Array, state: Array) -> Array:
+        """Return observations (T+1, d) as a model gets them: with the numbers of pictures, where it has cameras."""
+        if model.sight is None:
+            return obs
+        steps = len(action)
+        source, success = np.zeros(steps, np.uint8), np.zeros(steps + 1, np.bool_)
+        part = Episode(obs, action, state, np.zeros(steps, np.float32), success, source, {}, past.meta)
+        return shown_to(model, self.kept.home, find_dataset(self.kept.home, past.dataset))(part).obs
+
+    def _reward_curve_after(
+        self, model: RewardModel, past: RecordedEpisode, frame: int, walk: "_RolloutTrace"
+    ) -> RewardCurve | None:
+        """Return a model's values of the steps of a rollout; a model with history sees the earlier steps."""
+        if len(walk.rows) == 1:
+            return None
+        parts = {name: walk.column(name) for name in ("obs", "action", "state")}
+        before = 0 if model.markovian or past.columns["obs"].shape[1] != parts["obs"].shape[1] else frame
+        earlier = {name: past.columns[name][frame - before : frame] for name in parts}
+        obs, action, state = (np.concatenate([earlier[name], parts[name]]) for name in parts)
+        worth = _reward_curve(model, self._seen(model, past, obs, action, state), action)
+        return RewardCurve(worth.mean[before:], worth.spread[before:])
 
     def _frame(self, at: FrameRef) -> tuple[RecordedEpisode, int]:
         past = self.kept.episode(at.dataset, at.episode)
@@ -201,6 +229,13 @@ class PolicyProbe:
             elif isinstance(inner, ChunkedPolicy):
                 inner.remember(shown)
         return policy
+
+
+def seen_by(policy: ActingPolicy) -> Mapping[str, Array]:
+    """Return the pictures (N, H, W, 3) of each camera that a policy looked at last; none where it has no cameras."""
+    trained = policy.policy if isinstance(policy, MaskedPolicy) else policy
+    base = getattr(trained, "base", None) or trained
+    return base.seen if isinstance(base, VisualPolicy) else {}
 
 
 class _RolloutTrace:
@@ -283,17 +318,3 @@ def _reward_curve(model: RewardModel, obs: Array, action: Array) -> RewardCurve:
     """Return a model's values of T steps, given T + 1 observations."""
     mean, spread = model.predict(obs[None, :-1], action[None], obs[None, 1:])
     return RewardCurve(mean[0], spread[0])
-
-
-def _reward_curve_after(
-    model: RewardModel, past: RecordedEpisode, frame: int, walk: _RolloutTrace
-) -> RewardCurve | None:
-    """Return a model's values of the steps of a rollout; a model with history sees the earlier steps."""
-    if len(walk.rows) == 1:
-        return None
-    obs, action = walk.column("obs"), walk.column("action")
-    before = 0 if model.markovian or past.columns["obs"].shape[1] != obs.shape[1] else frame
-    obs = np.concatenate([past.columns["obs"][frame - before : frame], obs])
-    action = np.concatenate([past.columns["action"][frame - before : frame], action])
-    worth = _reward_curve(model, obs, action)
-    return RewardCurve(worth.mean[before:], worth.spread[before:])

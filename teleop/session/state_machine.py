@@ -19,6 +19,7 @@ from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.data.recording.journal import EpisodeWriter
 from robo_rlhf.sim.envs.task_env import versions
 from robo_rlhf.sim.external.controls import ColumnControl
+from robo_rlhf.vision.sight import Sight
 from teleop.devices import Device
 from teleop.input.action_mapping import ActionMapping
 from teleop.ipc.messages import Begin, Notice, Phase, Reply, Scene, Tick, Tone
@@ -214,6 +215,11 @@ class SessionMachine:
         disk = writer.trouble if writer is not None and self.phase != "ready" else None
         return explain_disk_full(disk) if disk else self.world.trouble or self.episode_log.trouble
 
+    @property
+    def sight(self) -> Sight | None:
+        """The cameras that the policy sees, and the size of their pictures; None where it sees none."""
+        return getattr(self.driver.policy, "sight", None)
+
     def has_steps(self) -> bool:
         """Whether there is an open episode with anything in it."""
         return self.world.writer is not None and len(self.world.writer) > 0
@@ -286,6 +292,7 @@ class SessionMachine:
     def _fields(self) -> dict[str, Any]:
         """Return the metadata of an episode in addition to its world."""
         by = {"policy": self.policy_name} if self.policy_name else {}
+        by |= self.sight.provenance() if self.sight is not None else {}
         return {
             "operator": self.options.operator,
             "device": self.options.label or self.device.name,

@@ -27,6 +27,7 @@ def describe_status(machine: SessionMachine, late: float, minutes: float) -> Sta
         holds=machine.holds,
         late=late,
         policy=machine.policy_name,
+        sees=machine.sight,
         parent=parent,
         kept=len(history.kept),
         successes=sum(outcome == "success" for outcome in history.kept.values()),

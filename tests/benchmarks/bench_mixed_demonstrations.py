@@ -3,31 +3,32 @@
 Half of the demonstrations of pick_place are of a careful scripted operator, half of a careless one. A simulated
 annotator, wrong in one of ten, votes on 200 pairs of clips of them; nothing else says who was careful. Of each seed the
 plain clone, two that are weighed by the reward learned from the votes, and a policy by contrastive preference learning
-play the same episodes. MIXED_SEEDS and MIXED_UPDATES make it shorter. What a seed gave is kept in
-ROBO_RLHF_BENCH_HOME (build/mixed): stopped, the same command continues with the seeds that are missing.
+play the same episodes. MIXED_SEEDS and MIXED_UPDATES make it shorter. A seed adds a row to
+`results/mixed_demonstrations.jsonl`: stopped, the same command continues with the seeds that are missing.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from robo_rlhf.cli.table import print_rows
-from robo_rlhf.core.files import read_json, write_json
 from robo_rlhf.core.learning import use_one_thread
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.stats import Interval, bootstrap_mean
-from robo_rlhf.core.types import Array, Episode, Segment
+from robo_rlhf.core.types import Episode, Segment
 from robo_rlhf.feedback.records import Answer, Question, question_id
 from robo_rlhf.feedback.teachers import TaskUtility, Teacher
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.reward_fitting.answers import AnswerData, gather
 from robo_rlhf.reward_fitting.settings import FitSettings
-from robo_rlhf.rollouts.evaluation import Evaluation, evaluate
+from robo_rlhf.rollouts.evaluation import evaluate
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
 from robo_rlhf.sim.operators.scripted import PERSON, OperatorFaults, ScriptedOperator
@@ -35,12 +36,13 @@ from robo_rlhf.sim.task_tools import style_measures
 from robo_rlhf.training import bc, cpl, reward
 from robo_rlhf.training_tools.reward_weights import weights_by_reward
 from robo_rlhf.training_tools.settings import CPLSettings
+from tests.benchmarks.matrix import add_row, stored_rows
 
 pytestmark = pytest.mark.bench
 TASK, EACH, VOTES, STEPS, MISTAKE, PLAYED = "pick_place", 24, 200, 50, 0.1, 200
 CARELESS = OperatorFaults(tremor=0.5, slip_rate=0.05, slip_size=1.0, pause_rate=0.02)
 SEEDS, UPDATES = int(os.environ.get("MIXED_SEEDS", "5")), int(os.environ.get("MIXED_UPDATES", "4000"))
-HOME = Path(os.environ.get("ROBO_RLHF_BENCH_HOME", "build/mixed"))
+ROWS = Path(__file__).parent / "results" / "mixed_demonstrations.jsonl"
 FIRST = 9_700_000  # seed of demonstrations and of evaluations; nothing else begins there
 
 
@@ -97,14 +99,13 @@ def policies(episodes: list[Episode], judged: AnswerData, seed: int, place: Path
     }
 
 
-def differences(found: list[dict[str, Evaluation]], new: str, old: str) -> tuple[Interval, Interval]:
+def differences(rows: Sequence[Mapping[str, Any]], new: str, old: str) -> tuple[Interval, Interval]:
     """Return by how much success and peak force differ, with intervals over all episodes, paired."""
 
-    def over(value: Callable[[Evaluation], Array]) -> Interval:
-        return bootstrap_mean(np.concatenate([value(one[new]) - value(one[old]) for one in found]))
+    def over(what: str) -> Interval:
+        return bootstrap_mean(np.concatenate([np.subtract(row[new][what], row[old][what]) for row in rows]))
 
-    force = over(lambda e: np.array(e.style["peak_contact_force"]))
-    return over(lambda e: 100.0 * np.array(e.success_end)), force
+    return over("success"), over("peak_force")
 
 
 def verdict(success: Interval, force: Interval) -> str:
@@ -114,29 +115,32 @@ def verdict(success: Interval, force: Interval) -> str:
     return "worse" if success.high < 0 or force.low > 0 else "not told apart"
 
 
-def evaluations(seed: int, place: Path) -> dict[str, Evaluation]:
-    """Return what the policies of a seed do; it is kept."""
-    kept = HOME / f"{seed}-{UPDATES}.json"
-    if kept.exists():
-        return {name: Evaluation.from_json(one) for name, one in read_json(kept, dict).items()}
+def row_of(seed: int, place: Path) -> Mapping[str, Any]:
+    """Return the row of a seed, which is stored: success [%] and peak force [N] of each policy's episodes."""
+    for row in stored_rows(ROWS):
+        if (row["seed"], row["updates"]) == (seed, UPDATES):
+            return row
     episodes = demonstrations(seed)
     learned = policies(episodes, votes(episodes, seed), seed, place)
     seeds = FIRST + 100_000 + 1000 * seed + np.arange(PLAYED)
+    found: dict[str, Any] = {"seed": seed, "updates": UPDATES, "date": datetime.now(UTC).date().isoformat()}
     with closing(make_env(TASK, 64)) as env:
-        found = {name: evaluate(env, policy, seeds) for name, policy in learned.items()}
-    HOME.mkdir(parents=True, exist_ok=True)
-    write_json(kept, {name: one.to_json() for name, one in found.items()})
+        for name, policy in learned.items():
+            one = evaluate(env, policy, seeds)
+            force = [round(value, 2) for value in one.style["peak_contact_force"]]
+            found[name] = {"success": [100 * int(value) for value in one.success_end], "peak_force": force}
+    add_row(found, ROWS)
     return found
 
 
 def test_weighed_imitation_against_plain(tmp_path: Path) -> None:
     """Advantage-weighted cloning is better than plain in success or force, or not told apart; never shown worse."""
     use_one_thread()
-    found = [evaluations(seed, tmp_path) for seed in range(SEEDS)]
+    found = [row_of(seed, tmp_path) for seed in range(SEEDS)]
     rows = []
     for new, old in (("advantage", "plain"), ("best half", "plain"), ("contrastive", "plain, gaussian")):
         success, force = differences(found, new, old)
-        plain, mine = (100 * np.mean([one[name].success.value for one in found]) for name in (old, new))
+        plain, mine = (np.mean([row[name]["success"] for row in found]) for name in (old, new))
         row = {"against": f"{new} against {old}", "success [%]": f"{plain:.1f} → {mine:.1f}"}
         row["points"] = f"{success.value:+.1f} ({success.low:+.1f} to {success.high:+.1f})"
         row["peak force [N]"] = f"{force.value:+.2f} ({force.low:+.2f} to {force.high:+.2f})"

@@ -59,19 +59,13 @@ class Cell(NamedTuple):
         """The words of its command."""
         size = ["--demos", str(self.demos), "--updates", str(UPDATES[self.demos]), "--batch", "64"]
         more = ["--looks", str(self.looks)] if self.looks else []
-        return [
-            "train",
-            "bc",
-            "--task",
-            self.task,
-            *size,
-            "--save-every",
-            "100",
-            *SEES,
-            *more,
-            "--seed",
-            str(self.seed),
-        ]
+        seed = ["--save-every", "100", "--seed", str(self.seed)]
+        return ["train", "bc", "--task", self.task, *size, *SEES, *more, *seed]
+
+    @property
+    def line(self) -> str:
+        """Its command as a user writes it."""
+        return " ".join(["robo-rlhf", *self.train])
 
     @property
     def evaluate(self) -> list[str]:
@@ -129,9 +123,7 @@ def test_cloning_from_pictures() -> None:
     """Run the cells without a row; print all of them beside their bars."""
     pattern = os.environ.get("ROBO_RLHF_BENCH_CELLS", "*")
     for cell in cells():
-        if fnmatch(cell.name, pattern) and not any(
-            row["command"] == " ".join(["robo-rlhf", *cell.train]) for row in rows()
-        ):
+        if fnmatch(cell.name, pattern) and not any(row["command"] == cell.line for row in rows()):
             text = ROWS.read_bytes() if ROWS.exists() else b""
             write_atomic(ROWS, text + (json.dumps(run(cell)) + "\n").encode())
     shown = [

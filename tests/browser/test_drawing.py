@@ -7,7 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,13 @@ from playwright.sync_api import Browser, Page, WebSocket, expect
 
 from robo_rlhf.core.types import Array
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.processes.worker import START
 from robo_rlhf.sim.rendering import renderer as rendering
+from robo_rlhf.sim.rendering.annotations import Arrow, Trail
 from robo_rlhf.sim.rendering.renderer import STATE, FrameRenderer, load_model
 from robo_rlhf.sim.scene_description.description import describe
 from robo_rlhf.sim.scene_description.movers import Movers
+from robo_rlhf.sim.scenes.appearance import PALETTE
 from robo_rlhf.sim.tasks import TASKS
 from teleop.ipc.messages import FRAME, JPEG, POSES
 from teleop.station.media.scenes import packed
@@ -30,6 +33,7 @@ from tests.browser.operating import holding, phase
 from tests.browser.test_library import check_axe
 from tests.reviewing import ask, questions_about
 from tests.sim.foreign_scene import foreign_mjcf, foreign_states
+from tests.teleop.policy_probe.making import FLOW, models
 from tests.teleop.station.web.test_static import static_url
 
 WIDTH, HEIGHT = 320, 240
@@ -40,6 +44,7 @@ async ([base, description, assets, size]) => {
   const { loadScene, LoadedScene, three } = await import(base + 'scene.js');
   const { Eye } = await import(base + 'views.js');
   const { painter } = await import(base + 'painter.js');
+  const { Marks } = await import(base + 'marks.js');
   const { readPoses } = await import(base + 'poses.js');
   const bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
   const drawing = await three();
@@ -50,6 +55,11 @@ async ([base, description, assets, size]) => {
     const color = new drawing.Color(((i + 1) % 16) / 15, Math.floor((i + 1) / 16) / 15, 0.5);
     mesh.material = new drawing.MeshBasicMaterial({ color, side: drawing.DoubleSide });
   });
+  window.mark = (marks) => {
+    const drawn = new Marks(scene);
+    drawn.set(marks);
+    drawn.group.visible = true;
+  };
   window.view = (poses, camera, kept = null) => {
     const found = readPoses(bytes(poses).buffer);
     scene.place(found.at(0));
@@ -73,6 +83,7 @@ def station(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     home = tmp_path_factory.mktemp("drawn") / "home"
     shutil.copytree(sample_home, home)
     ask(home, questions_about(home, "samples/pick_place", "pairwise", 4, run="pairs", overlap=9))
+    models(home)
     with serving(home) as served:
         yield served
 
@@ -122,11 +133,15 @@ def poses_of(model: mujoco.MjModel, states: Array) -> str:
     return base64.b64encode(packed({**about, "frames": len(poses), "movers": poses.shape[1]}, poses)).decode()
 
 
+def drawn(page: Page, poses: str, camera: str, *, kept: bool = False) -> Array:
+    """Return the browser's picture (H, W, 4)."""
+    content = page.evaluate("(asked) => window.view(...asked)", [poses, camera, kept])
+    return np.frombuffer(base64.b64decode(content), np.uint8).reshape(HEIGHT, WIDTH, 4).astype(int)
+
+
 def drawn_ids(page: Page, poses: str, camera: str, *, kept: bool = False) -> Array:
     """Return which shape (H, W) the browser shows in each pixel, as they are numbered in the description; -1: none."""
-    content = page.evaluate("(asked) => window.view(...asked)", [poses, camera, kept])
-    pixels = np.frombuffer(base64.b64decode(content), np.uint8)
-    red, green, blue = (pixels.reshape(HEIGHT, WIDTH, 4)[..., i].astype(int) for i in range(3))
+    red, green, blue, _ = np.moveaxis(drawn(page, poses, camera, kept=kept), -1, 0)
     found: Array = np.where(np.abs(blue - 127.5) < 2, np.round(red / 17) + 16 * np.round(green / 17) - 1, -1)
     return found.astype(int)
 
@@ -207,6 +222,26 @@ def test_what_is_at_work_is_kept_in_the_picture(bench: Page) -> None:
     assert min(rows.min(), columns.min()) > 0  # whole
     still = drawn_ids(bench, poses_of(model, foreign_states(model, 1)), "top", kept=True)
     assert (still == drawn_ids(bench, poses_of(model, foreign_states(model, 1)), "top")).all()  # nothing to be gained
+
+
+def test_arrows_and_paths_are_where_mujoco_draws_them(bench: Page) -> None:
+    model = load_model("reach")
+    state = state_of("reach", model)
+    shown = (
+        Arrow((0.3, -0.2, 0.3), (0.5, 0.1, 0.35), "guide", 0.012),
+        Trail(((0.3, 0.2, 0.1), (0.35, 0.25, 0.3), (0.5, 0.2, 0.4)), "purple", 0.01, fade=1.0),
+    )
+    scene_of(bench, model)
+    bench.evaluate("window.colours()")
+    bench.evaluate("window.mark", [{"kind": type(one).__name__.lower(), **asdict(one)} for one in shown])
+    picture = drawn(bench, poses_of(model, state[None]), "front")[..., :3]
+    with FrameRenderer(model, WIDTH, HEIGHT) as renderer:
+        bare = renderer.frame(state, "front").astype(int)
+        for one in shown:
+            true = np.abs(renderer.frame(state, "front", annotations=(one,)).astype(int) - bare).max(axis=2) > 20
+            mine = np.abs(picture - 255 * np.array(PALETTE[one.colour][:3])).max(axis=2) < 3
+            assert (true & mine).sum() / (true | mine).sum() > 0.65
+            assert true.sum() > 100
 
 
 def test_between_two_frames_bodies_are_between_their_poses(bench: Page) -> None:
@@ -317,6 +352,35 @@ def test_pairs_are_drawn_in_step_and_answered(webgl: Browser, station: Served) -
     expect(page.locator(".clips.now video:not([hidden])")).to_have_count(2)
     page.wait_for_function("() => document.querySelector('.clips.now video').currentTime > 0")
     expect(page.get_by_role("button", name="Drawn by the server")).to_be_visible()
+    page.context.close()
+
+
+def test_the_probe_draws_what_the_policy_would_do(webgl: Browser, station: Served) -> None:
+    page = signed_in(webgl, station)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{station.url}/ask?task=reach&policy={FLOW}")
+    page.wait_for_selector("#stage[data-frame='0']", timeout=1e3 * START)
+    expect(page.locator("#stage canvas[data-frame='0']")).to_be_visible()
+    expect(page.locator("#shown")).to_be_hidden()
+    scene = static_url("shared/scene/")
+    marked = f"async () => (await (await import('{scene}painter.js')).painter()).views"
+    shown = f"async () => [...(await ({marked})())].map((view) => view.marked.length)"
+    assert page.evaluate(shown) == [8]  # an arrow for each action that chance may choose
+    page.locator(".scrub").focus()
+    page.keyboard.press("i")
+    page.wait_for_selector("#duo[data-ms]", timeout=60_000)
+    expect(page.locator("#duo canvas[data-frame]")).to_have_count(2)
+    assert page.evaluate(shown) == [6, 0, 0]
+    assert not [url for url in asked if re.search("/(media|ask)/(clip|part)|picture=true", url)]
+    check_axe(page)
+    page.keyboard.press("b")
+    expect(page.locator("#shown")).to_be_visible(timeout=60_000)
+    expect(page.locator("#stage video")).to_have_count(1)
+    page.goto(f"{station.url}/signal?dataset=samples/reach&episode=reach-3000000")
+    page.keyboard.press("b")
+    expect(page.locator("#stage canvas[data-frame]")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("button", name="Drawn here")).to_be_visible()
     page.context.close()
 
 

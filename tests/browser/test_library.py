@@ -1,5 +1,6 @@
 """The library in Chromium: by mouse and by keyboard alone, with every state that it can be in."""
 
+import base64
 import re
 import shutil
 from collections.abc import Iterator
@@ -7,12 +8,15 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.vision.drawing import Drawer
+from robo_rlhf.vision.sight import Sight
 from tests.browser.conftest import OpenPage, Served, serving
 
 LONG = "a-very-long-episode-name-that-somebody-gave-it-" + "because-names-may-be-long-" * 2 + "end"
@@ -125,7 +129,8 @@ def test_everything_by_keyboard(open_page: OpenPage, station: Served, demos: Dat
     page.keyboard.press("Escape")
     expect(page.get_by_text("1 selected")).to_be_hidden()
     page.keyboard.press("Enter")
-    expect(page.locator(".player-head h2")).to_have_text(opened.rpartition(", ")[2])
+    expect(page.locator(".player-head h2")).to_contain_text(opened.rpartition(", ")[2])
+    expect(page.locator(".player-head h2")).to_contain_text("pick_place, ")
     assert names[0] in page.url
     clock = page.locator(".clock")
     expect(clock).to_contain_text("frame 0 of")
@@ -148,9 +153,9 @@ def test_everything_by_keyboard(open_page: OpenPage, station: Served, demos: Dat
     expect(clock).not_to_contain_text("frame 0 of")
     page.keyboard.press("Space")
     page.keyboard.press("ArrowDown")
-    expect(page.locator(".player-head h2")).to_have_text(names[1])
+    expect(page.locator(".player-head h2")).to_contain_text(names[1])
     page.keyboard.press("ArrowUp")
-    expect(page.locator(".player-head h2")).to_have_text(names[0])
+    expect(page.locator(".player-head h2")).to_contain_text(names[0])
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("One frame on")
     page.keyboard.press("Escape")
@@ -243,13 +248,13 @@ def test_an_episode_is_named_cut_deleted_and_brought_back(open_page: OpenPage, s
     expect(page.locator(".player-head h2")).to_have_text(re.compile(rf"{name}\.5-\d+"))
     assert name not in demos
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator(".player-head h2")).to_have_text(name)
+    expect(page.locator(".player-head h2")).to_have_text(re.compile(f" {name}$"))
     assert name in demos
     page.keyboard.press("Delete")
     expect(page.get_by_text("Moved the episode to the trash.")).to_be_visible()
     assert name not in demos
     page.keyboard.press("z")
-    expect(page.locator(".player-head h2")).to_have_text(name)
+    expect(page.locator(".player-head h2")).to_have_text(re.compile(f" {name}$"))
     assert demos.info(name).meta.note == "Nicely done"
 
 
@@ -382,3 +387,34 @@ def test_a_day_is_a_day_of_the_users_clock_also_across_summer_time(browser: Brow
         "task=reach&since=2026-07-09T22%3A00%3A00.000Z&until=2026-07-10T22%3A00%3A00.000Z",
         "task=reach&since=2026-01-09T23%3A00%3A00.000Z&until=2026-01-10T23%3A00%3A00.000Z",
     ]
+
+
+def test_the_policys_view_stands_beside_the_picture_pixel_for_pixel(
+    open_page: OpenPage, station: Served, demos: Dataset
+) -> None:
+    sight, whole = Sight(("wrist", "front"), 32), demos.load(recorded(demos, 0))
+    versions = {**whole.meta.versions, **sight.provenance()}
+    demos.add(replace(whole, meta=replace(whole.meta, id="seen", versions=versions)))
+    page = visit(open_page, station, "/library?dataset=demos&q=seen")
+    page.locator(".episode .open").first.click()
+    page.wait_for_selector(".insets[data-frame='0']", timeout=60_000)
+    for _ in range(25):  # into the second sheet
+        page.keyboard.press("ArrowRight")
+    page.wait_for_selector(".insets[data-frame='25']", timeout=60_000)
+    assert page.locator(".inset span").all_inner_texts() == ["wrist", "front"]
+    drawer = Drawer("pick_place", sight)
+    pictures = drawer.draw(whole.state[25:26])
+    drawer.close()
+    for place, camera in enumerate(sight.cameras):
+        code = page.locator(".inset canvas").nth(place).evaluate("canvas => canvas.toDataURL('image/png')")
+        content = np.frombuffer(base64.b64decode(code.partition(",")[2]), np.uint8)
+        assert np.array_equal(cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1], pictures[camera][0])
+        width = page.locator(".inset canvas").nth(place).evaluate("canvas => canvas.clientWidth")
+        assert width % sight.size == 0
+    page.keyboard.press("w")
+    expect(page.locator(".insets")).to_be_hidden()
+    page.reload()
+    page.wait_for_selector("button:has-text(\"Policy's view\")[aria-pressed='false']", timeout=60_000)
+    page.keyboard.press("w")
+    expect(page.locator(".insets")).to_be_visible()
+    demos.delete("seen")

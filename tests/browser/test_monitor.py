@@ -151,7 +151,7 @@ def test_a_team_sees_how_good_its_answers_are_and_decides_about_them(station: Se
     expect(rows).to_have_count(2, timeout=LONG)
     expect(page.locator("#figures")).to_contain_text("Krippendorff's alpha, pairwise")
     page.get_by_label("Task", exact=True).select_option("pick_place")
-    expect(page.locator("#settings-of")).to_have_text("pick place")
+    expect(page.locator("#settings-of")).to_have_text("pick_place")
     page.get_by_label("Overlap", exact=True).fill("4")
     page.get_by_label("Least gold [%]").fill("81")
     page.get_by_label("Overlap also for questions that were asked before").check()

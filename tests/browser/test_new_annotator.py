@@ -89,13 +89,13 @@ def choose_a_password(page: Page) -> None:
 def read_and_go_to_practise(page: Page, store: Store) -> None:
     """Read the guidelines; the next version of them is shown before the first question."""
     page.get_by_role("link", name="read what counts and practise").click()
-    expect(page.get_by_role("heading", name="pick place")).to_be_visible()
+    expect(page.get_by_role("heading", name="pick_place")).to_be_visible()
     fits(page)
     page.get_by_role("link", name="Read").click()
     expect(page.locator("article em")).to_have_text("set down")
     store.tasks.write_guidelines("pick_place", "# What counts\n\nThe cube lies *flat*.", "olga")
     page.get_by_role("link", name="Practise").click()
-    dialog = page.get_by_role("dialog", name="Guidelines: pick place")
+    dialog = page.get_by_role("dialog", name="Guidelines: pick_place")
     expect(dialog.locator("em")).to_have_text("flat")
     fits(page)
     page.keyboard.press("Enter")

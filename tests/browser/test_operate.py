@@ -174,6 +174,8 @@ def test_marks_notes_and_seeds(open_page: OpenPage, station: Served) -> None:
 def test_the_pointer_drags_the_hand_and_turns_the_view(open_page: OpenPage, station: Served) -> None:
     page = sign_in(open_page, station, "ana")
     begin(page, station, dataset="dragged")
+    expect(page.locator("#view-1 .name")).to_have_text("side")
+    expect(page.locator("#view-2 .name")).to_have_text("wrist, left and right swapped")
     box = page.locator("#view-0").bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -191,7 +193,8 @@ def test_the_pointer_drags_the_hand_and_turns_the_view(open_page: OpenPage, stat
     page.click("#reset-view")
     page.wait_for_selector("#reset-view", state="hidden")
     page.click("#view-1 button")
-    page.wait_for_function("() => document.querySelector('#view-0 .name').textContent === 'side'")
+    expect(page.locator("#view-0 .name")).to_have_text("side")
+    expect(page.locator("#view-2 .name")).to_have_text("wrist")
     page.keyboard.press("KeyK")
     toast(page, "Kept")
     (info,) = _episodes(station, "dragged").list()

@@ -116,7 +116,7 @@ def test_clips_of_different_length_go_by_time_by_share_or_each_by_itself(opened:
     expect(page.locator("#pace-by")).to_have_value("each")
     expect(page.locator(".clips.now .steered")).to_have_count(1)
     first = page.locator("#pace-clip").inner_text()
-    page.keyboard.press("x")
+    page.keyboard.press("j")
     expect(page.locator("#pace-clip")).not_to_have_text(first)
     page.keyboard.press("Home")  # plays the chosen one from its start
     page.wait_for_function(PLAYS)

@@ -2,14 +2,22 @@
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from robo_rlhf.cli.main import main
+from robo_rlhf.core.files import write_atomic
+from robo_rlhf.core.types import RecordedVideo, Segment
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.feedback.store import Store
+from robo_rlhf.data.recorded_videos import video_path
+from robo_rlhf.feedback.store import Answer, Question, Store, question_id
 from robo_rlhf.rewards.checkpoint import load_reward
+from robo_rlhf.rewards.visual import VisualReward
+from robo_rlhf.sim.rendering.video import encode_mp4
+from tests.data.making import episode
 from tests.pipeline.test_online_reward import give
 from tests.toy import demonstrations
 from tests.training.test_reward import ANSWERS, EPISODES, QUESTIONS
@@ -111,3 +119,36 @@ def test_mistakes_are_one_line_and_an_exit_code(
     assert "answers to learn a reward from: expected at least one that compares clips" in capsys.readouterr().err
     assert main([*TRAIN, "--reward", "ensembel"]) == 2
     assert "Did you mean 'ensemble'" in capsys.readouterr().err
+
+
+def test_votes_on_recorded_videos_teach_what_the_pictures_show(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made, steps, count = Dataset(home / "lab", create=True), 4, 8
+    for number in range(count):  # the further right the better; there are no columns and no actions
+        frames = np.zeros((steps + 1, 32, 48, 3), np.uint8)
+        frames[:, 8:20, 5 * number : 5 * number + 12] = 255
+        file = f"{number:032x}.mp4"
+        write_atomic(video_path(made.path, file), encode_mp4(frames, 20.0))
+        video = RecordedVideo(file, file, 20.0, steps + 1, 48, 32)
+        about = {"task": "fold", "origin": {"format": "video"}, "frames": {"desk": video}}
+        one = episode(f"e{number}", steps=steps, seed=number, **about)
+        made.add(replace(one, obs=one.obs[:, :0], action=one.action[:, :0], state=one.state[:, :0]))
+    questions, answers = [], []
+    for first, second in ((a, b) for a in range(count) for b in range(count) if a != b):
+        clips = (Segment(f"e{first}", 0, steps), Segment(f"e{second}", 0, steps))
+        questions.append(Question(question_id("lab", 0, "pairwise", clips), "lab", 0, "pairwise", "fold", clips, "lab"))
+        choice = {"choice": "A" if first > second else "B"}
+        answers.append(Answer(questions[-1].id, "anna", "human", choice, "2026-01-01T00:00:00+00:00", 1.0))
+    with Store(home / "feedback.db") as store:
+        store.add_questions(questions)
+        give(store, answers)
+    words = ["train", "reward", "--task", "fold", "--size", "16", "--shift", "1", "--json"]
+    assert main(words) != 0
+    assert "episodes with observations or actions" in capsys.readouterr().err
+    learn = ["--fit.updates", "30", "--fit.check-every", "10", "--fit.learning-rate", "0.001", "--run", "sees"]
+    assert main([*words, "--cameras", "dek", *learn]) != 0
+    assert "Did you mean 'desk'" in capsys.readouterr().err
+    assert main([*words, "--cameras", "desk", *learn]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert isinstance(load_reward(Path(row["reward"])), VisualReward)
+    assert row["held_out"]["answers"] > 20
+    assert row["held_out"]["accuracy"] > 0.8

@@ -10,10 +10,12 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.residual import ResidualPolicy
 from robo_rlhf.policies.visual import VisualPolicy
+from robo_rlhf.rewards.checkpoint import load_reward
+from robo_rlhf.rewards.visual import VisualReward
 
 SEES = ["--cameras", "front", "--size", "16", "--proprioception-only", "--encoder", "small"]
-SMALL = ["clone.updates=3", "num_envs=2", "episodes=2", "collect=2", "finetune.iterations=1", "finetune.num_envs=2"]
-RUN = ["run", "--task", "reach", "--preset", "tiny", "--demos", "2", "--labels", "4", "--rounds", "1", *SEES, "--json"]
+SMALL = ["clone.updates=3", "num_envs=2", "episodes=2", "collect=2", "finetune.iterations=2", "finetune.num_envs=2"]
+RUN = ["run", "--task", "reach", "--preset", "tiny", "--demos", "2", "--labels", "4", "--rounds", "2", *SEES, "--json"]
 
 
 @pytest.fixture
@@ -39,6 +41,11 @@ def test_the_whole_loop_runs_from_pictures(samples: Path, capsys: pytest.Capture
     assert isinstance(tuned, ResidualPolicy)
     assert isinstance(tuned.base, VisualPolicy)
     assert tuned.seen_dim == 10 + cloned.features
+    judge = load_reward(run / "round-1" / "reward" / "checkpoints" / "reward.safetensors")
+    assert isinstance(judge, VisualReward)
+    assert cloned.encoder is not None
+    taken = zip(judge._weights(0).values(), cloned.encoder.parameters(), strict=True)
+    assert all((a == b).all() for a, b in taken)
     frozen = zip(cloned.parameters(), tuned.base.parameters(), strict=True)
     assert all((a == b).all() for a, b in frozen)  # the encoder too
     assert main(command) == 0  # finished: only read

@@ -63,3 +63,13 @@ def test_spatial_softmax_says_where_a_map_is_bright() -> None:
     maps = torch.zeros(1, 1, 5, 9)
     maps[0, 0, 0, 8] = 50.0
     assert torch.allclose(SpatialSoftmax(1)(maps), torch.tensor([[1.0, -1.0]]), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", list(ENCODERS))
+def test_an_untrained_encoder_tells_pictures_apart(kind: str) -> None:
+    with seeded(0):
+        encoder = ENCODERS[kind](96)
+    shown = torch.zeros(4, 3, 96, 96)
+    for i, place in enumerate((10, 30, 50, 70)):
+        shown[i, :, place : place + 12, place : place + 12] = 1.0  # a thing somewhere in the picture
+    assert encoder(shown).std(0).mean() > 0.1  # else learning begins with features that are nearly constant

@@ -9,30 +9,37 @@ import pyarrow.parquet as pq
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import make_folder
 from robo_rlhf.core.types import Array
-from robo_rlhf.formats.lerobot.layout import CHUNK, VIDEO, VIDEO_MB
+from robo_rlhf.formats.lerobot.layout import CHUNK, MOST_PIECES, VIDEO, VIDEO_MB
 
 
 class RollingParquet:
-    """Parquet files that follow each other, each up to a size; a table is one row group."""
+    """Parquet files that follow each other, each up to a size and a number of pieces; a table is one row group."""
 
     def __init__(self, folder: Path, pattern: str, most: int) -> None:
         """Write files of up to `most` [MB], named by `pattern`, in `folder`."""
         self.folder, self.pattern, self.most = folder, pattern, most * 2**20
-        self.chunk = self.file = 0
+        self.chunk = self.file = self._pieces = 0
         self._writer: pq.ParquetWriter | None = None
         self._path = folder
 
     def write(self, table: pa.Table) -> tuple[int, int]:
         """Write a table; return the numbers of the folder and the file that it is in."""
-        if self._writer is not None and self._path.stat().st_size > self.most:
-            self.close()
-            self.chunk, self.file = _next(self.chunk, self.file)
+        self.make_room(table.num_columns)
         if self._writer is None:
             self._path = self.folder / self.pattern.format(chunk_index=self.chunk, file_index=self.file)
             make_folder(self._path.parent)
             self._writer = pq.ParquetWriter(self._path, table.schema, compression="snappy")
+            self._pieces = 0
         self._writer.write_table(table, row_group_size=table.num_rows)
+        self._pieces += table.num_columns
         return self.chunk, self.file
+
+    def make_room(self, columns: int) -> None:
+        """Begin the next file where a table of so many columns does not fit into the one that is open."""
+        full = self._pieces + columns > MOST_PIECES
+        if self._writer is not None and (full or self._path.stat().st_size > self.most):
+            self.close()
+            self.chunk, self.file = _next(self.chunk, self.file)
 
     def close(self) -> None:
         """Complete the file that is open."""

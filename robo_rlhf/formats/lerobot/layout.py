@@ -3,6 +3,7 @@
 VERSION, READ = "v3.0", ("v2.1", "v3.0")
 CHUNK = 1000  # files in a folder
 DATA_MB, VIDEO_MB = 100, 200  # of a file, before the next one begins
+MOST_PIECES = 20_000  # columns of row groups in a file: its writer keeps the place of each in memory, as readers do
 OWN = "robo_rlhf/"  # columns of `meta/episodes` that are ours
 EPISODES_EACH = 100  # in a row group of `meta/episodes`
 DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"

@@ -61,9 +61,7 @@ class LeRobotWriter:
     def write(self) -> None:
         """Write every file."""
         for number, (episode, timing) in enumerate(self.export.episodes()):
-            row = self._episode(number, episode, timing)
-            place = {"meta/episodes/chunk_index": self.episodes.chunk, "meta/episodes/file_index": self.episodes.file}
-            self.rows.append({**row, **place})
+            self.rows.append(self._episode(number, episode, timing))
             if len(self.rows) == EPISODES_EACH:
                 self._flush()
         self._flush()
@@ -191,7 +189,10 @@ class LeRobotWriter:
 
     def _flush(self) -> None:
         if self.rows:
-            self.episodes.write(pa.Table.from_pylist(self.rows, schema=_schema(self.rows)))
+            self.episodes.make_room(len(self.rows[0]) + 2)
+            place = {"meta/episodes/chunk_index": self.episodes.chunk, "meta/episodes/file_index": self.episodes.file}
+            rows = [{**row, **place} for row in self.rows]
+            self.episodes.write(pa.Table.from_pylist(rows, schema=_schema(rows)))
             self.rows = []
 
     def _write_tasks(self) -> None:

@@ -28,6 +28,7 @@ from robo_rlhf.rewards.attribution import as_clips, attribute, in_words, quantit
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rewards.latest import PenalizedReward
+from robo_rlhf.rewards.watching import shown_to
 from robo_rlhf.rollouts.evaluation import Comparison, Evaluation, compare
 from robo_rlhf.sim.column_names import column_names
 from robo_rlhf.sim.external.ids import naming
@@ -144,7 +145,8 @@ class Findings:
             load_reward(self.path / f"round-{last}" / "reward" / "checkpoints" / "reward.safetensors"),
             self.config["uncertainty_penalty"],
         )
-        episodes = [e for e in Dataset(self.path / "episodes").load_all(stored) if len(e)]
+        show = shown_to(reward.model, self.home)
+        episodes = [show(e) for e in Dataset(self.path / "episodes").load_all(stored) if len(e)]
         return LastRound(
             np.array([float(reward(e.obs[:-1], e.action, e.obs[1:]).sum()) for e in episodes]),
             np.array([float(e.reward.sum(dtype=np.float64)) for e in episodes]),
@@ -214,5 +216,5 @@ def _looks_at(model: RewardModel, episodes: Sequence[Episode]) -> str:
     if sum(len(obs) for obs, _ in cut) < 2:
         return ""
     obs, action = (np.concatenate(part) for part in zip(*cut, strict=True))
-    among = quantities(*column_names(episodes[0].meta, model.obs_dim, model.act_dim))
+    among = quantities(*column_names(episodes[0].meta, model.obs_dim, model.act_dim), model.sight)
     return in_words(attribute(model, obs, action, among, np.random.default_rng(0)).shares)

@@ -18,6 +18,7 @@ from robo_rlhf.feedback.notes import Round
 from robo_rlhf.feedback.store import Question, question_id
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.rewards.latest import PenalizedReward
+from robo_rlhf.rewards.watching import shown_to
 from robo_rlhf.training_tools.gates import prefers_older
 
 KIND, USUAL = "pairwise", 10  # of the questions; how many a round where people answer
@@ -114,10 +115,12 @@ def _gain(context: Context, policy: PipelinePolicy, number: int) -> float:
     """Return how much more reward a step the newest clips have, by the reward that the newest policy maximised."""
     assert policy.reward is not None
     reward = PenalizedReward(policy.reward, context.config.uncertainty_penalty)
+    show = shown_to(policy.reward, context.home)
     means = []
     for k in (number, number - 1):
         episodes = [
             e for e in context.clips.load_all([n for n in context.clips.ids() if n.startswith(f"r{k}-")]) if len(e)
         ]
-        means.append(float(np.mean([reward(e.obs[:-1], e.action, e.obs[1:]).mean() for e in episodes])))
+        seen = [show(episode) for episode in episodes]
+        means.append(float(np.mean([reward(e.obs[:-1], e.action, e.obs[1:]).mean() for e in seen])))
     return means[0] - means[1]

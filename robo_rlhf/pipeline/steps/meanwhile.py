@@ -8,6 +8,7 @@ that are there count when a session begins, so that none is lost.
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -78,10 +79,10 @@ class _RoundFollower(Follower):
         learn = replace(context.config.reward, seed=context.seed(number))
         first = context.run.path / f"round-{number}" / "reward" / "checkpoints" / "reward.safetensors"
         name, task = context.run.path.name, context.config.task
-        super().__init__(
-            FollowConfig(learn), run, context.store, episodes_of(context.home), asked=name, task=task, start=first
-        )
-        self.extra = extra_data(context)
+        extra = extra_data(context)
+        load = episodes_of(context.home, extra.pictures)
+        about: dict[str, Any] = {"asked": name, "task": task, "extra": extra, "start": first}
+        super().__init__(FollowConfig(learn), run, context.store, load, **about)
         self.questions = context.store.questions(run=name, round=number)
         self.simulated = context.annotators is None
         self.teacher = teacher_of(context, self.questions) if self.simulated else None
@@ -125,6 +126,8 @@ class _RoundFollower(Follower):
 
     def opinions(self, model: RewardModel) -> list[int]:
         """Return which clip of each question a model likes best, or whether it likes the only one."""
+        if self.extra.pictures is not None:
+            model.look_at(self.extra.pictures)
         returns = [[float(member_returns(model, clip).mean()) for clip in clips] for clips in self.compared]
         return [int(np.argmax(some)) if len(some) > 1 else int(some[0] > 0) for some in returns]
 

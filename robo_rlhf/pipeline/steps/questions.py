@@ -22,6 +22,7 @@ from robo_rlhf.pipeline.steps.success import INCLUSION, endings_to_judge
 from robo_rlhf.policies.base import Actor
 from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.watching import shown_to
 from robo_rlhf.rollouts.rollout import check_environment, rollout
 from robo_rlhf.sim.envs.conditioned_env import ConditionedEnv
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
@@ -105,17 +106,19 @@ def answer(context: Context, questions: Sequence[Question], number: int) -> None
 def _choose(context: Context, model: RewardModel | None, number: int, others: int) -> list[tuple[Segment, ...]]:
     config, dataset = context.config, context.clips
     candidates, returns = list[SegmentCandidate](), list[Array]()
+    show = None if model is None else shown_to(model, context.home)
     for episode in dataset.load_all(sorted(dataset.ids())):
         made_in = int(episode.meta.id[1:].split("-")[0])
         if made_in > number or not len(episode):  # one without a step was aborted at once
             continue
         length = min(config.clip_steps, len(episode))
+        seen = episode if show is None else show(episode)
         for start in _starts(len(episode), length):
             stage = start / max(len(episode) - length, 1)
             clip = Segment(episode.meta.id, start, length)
             candidates.append(SegmentCandidate(clip, made_in, stage, demonstration=made_in == 0))
             if model is not None:
-                returns.append(member_returns(model, episode.slice(start, length)))
+                returns.append(member_returns(model, seen.slice(start, length)))
     rng = np.random.default_rng((config.seed, number, 2))
     predicted = np.stack(returns, axis=1) if returns else None
     method = "uniform" if model is None and config.selection in BY_MODELS else config.selection

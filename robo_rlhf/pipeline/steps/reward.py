@@ -9,7 +9,11 @@ from robo_rlhf.feedback.quality.report import gold_of
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.cloning import load_demonstrations
+from robo_rlhf.policies.checkpoint import load_policy
+from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.training import reward
+from robo_rlhf.vision.seen_episodes import SeenEpisodes
+from robo_rlhf.vision.sight import Sight
 
 
 def learn_reward(context: Context, policy: PipelinePolicy, number: int) -> PipelinePolicy:
@@ -17,8 +21,9 @@ def learn_reward(context: Context, policy: PipelinePolicy, number: int) -> Pipel
     with context.training(f"round-{number}/reward") as run:
         questions, answers = answers_so_far(context, number)
         config = replace(context.config.reward, seed=context.seed(number))
-        load, progress = reward.episodes_of(context.home), context.observer.progress
-        model = reward.train(config, run, questions, answers, load, extra_data(context), progress=progress)
+        extra, progress = extra_data(context), context.observer.progress
+        load = reward.episodes_of(context.home, extra.pictures)
+        model = reward.train(config, run, questions, answers, load, extra, progress=progress)
     return replace(policy, reward=model)
 
 
@@ -47,5 +52,21 @@ def answers_so_far(
 def extra_data(context: Context) -> reward.ExtraData:
     """Return what the reward learns from beside answers."""
     store, config = context.store, context.config
-    shown = load_demonstrations(context) if config.reward.demonstration_weight else ()
-    return reward.ExtraData(shown, checked=gold_of(store, task=config.task), teams=store.teams())
+    pictures = _pictures(context)
+    shown = load_demonstrations(context) if config.reward.demonstration_weight else []
+    if pictures is not None:
+        shown = [pictures.show(episode) for episode in shown]
+    checked, teams = gold_of(store, task=config.task), store.teams()
+    return reward.ExtraData(shown, checked=checked, pictures=pictures, teams=teams)
+
+
+def _pictures(context: Context) -> SeenEpisodes | None:
+    """Return what shows episodes to a reward with cameras, and the encoders of the cloned policy, which it keeps."""
+    asked = context.config.reward
+    if asked.reward != "visual" or not asked.settings.get("cameras"):
+        return None
+    settings = asked.settings
+    sight = Sight(tuple(settings["cameras"]), int(settings["size"]), int(settings["looks"]))
+    cloned = load_policy(context.run.path / "clone" / "checkpoints" / "policy.safetensors")
+    encoder = cloned.encoder if settings.get("frozen") and isinstance(cloned, VisualPolicy) else None
+    return SeenEpisodes(sight, float(settings["rate"]), context.home, encoder)

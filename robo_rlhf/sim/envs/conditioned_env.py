@@ -6,22 +6,21 @@ were sent so far. All of it is in the recording, so every frame can be entered a
 `ConditionedEnv.resume`.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Step
-from robo_rlhf.sim.envs.conditions import Conditions
+from robo_rlhf.sim.envs.conditions import Conditions, frame_shown
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.task import Task
 
 SENT = "sent"  # the signal (T, act_dim): actions as they were sent; `Episode.action` holds them as applied
 FORCE = "contact_force"  # the signal (T, 1) [N] that a limit of force looks at
-_DROPS, _NOISE = 1, 2  # of random streams
+_NOISE = 2  # of random streams
 
 
 class ConditionedEnv:
@@ -35,6 +34,7 @@ class ConditionedEnv:
         self.env, self.conditions = env, conditions
         self.name, self.num_envs, self.horizon, self.control_dt = env.name, env.num_envs, env.horizon, env.control_dt
         self.obs_dim, self.act_dim = env.obs_dim, env.act_dim
+        self._force: Array | None = None  # (N, 1) [N] of the last step
         names = env.task.action_names
         self._grip = np.array([name == "gripper" for name in names])
         self._begin(np.zeros(env.num_envs, np.int64), np.zeros((env.num_envs, env.obs_dim), np.float32))
@@ -52,7 +52,7 @@ class ConditionedEnv:
     @property
     def provenance(self) -> Mapping[str, str]:
         """What episodes record of it."""
-        return {"conditions": json.dumps({k: v for k, v in asdict(self.conditions).items() if v})}
+        return self.conditions.provenance()
 
     def reset(self, seeds: Array) -> Array:
         """Start episodes from `seeds` (N,); return what is shown of them (N, obs_dim)."""
@@ -60,11 +60,12 @@ class ConditionedEnv:
 
     def step(self, action: Array) -> Step:
         """Send `action` (N, act_dim); what arrives of earlier ones is applied, within the limits."""
-        self._sent.append(np.clip(action, -1.0, 1.0).astype(np.float32))
-        step = self.env.step(self._arrived())
+        sent = np.clip(action, -1.0, 1.0).astype(np.float32)
+        step = self.env.step(self._arrived(sent))
+        self._sent.append(sent)
         self._force = step.signals.get(FORCE)
-        self._note(step.obs)
-        return step._replace(obs=self._shown(), signals={**step.signals, SENT: self._sent[-1]})
+        self._note(self._now + 1, step.obs)
+        return step._replace(obs=self._shown(), signals={**step.signals, SENT: sent})
 
     def get_state(self) -> Array:
         """Return the true integration states (N, nstate)."""
@@ -72,7 +73,7 @@ class ConditionedEnv:
 
     def seen_state(self) -> Array:
         """Return the states (N, nstate) of the frames that are shown, from which pictures are drawn."""
-        return np.stack([self._states[t][i] for i, t in enumerate(self._frames())])
+        return np.stack([self._frames[t][1][i] for i, t in enumerate(self._shows)])
 
     def set_state(self, state: Array) -> Array:
         """Enter the states (N, nstate), as if episodes began there; return what is shown of them (N, obs_dim)."""
@@ -94,13 +95,25 @@ class ConditionedEnv:
             raise InvalidValueError(
                 "actions sent until a frame", len(sent), f"{len(states) - 1}, one fewer than states"
             )
-        shown = self._begin(np.asarray(seeds, np.int64), self.env.set_state(states[0]))
-        for state, action in zip(states[1:], sent, strict=True):
-            self._sent.append(np.asarray(action, np.float32))
-            self._note(self.env.set_state(state))
-            shown = self._shown()
+        return self.resume_at(seeds, len(sent), states.__getitem__, sent.__getitem__, force)
+
+    def resume_at(
+        self,
+        seeds: Array,
+        frame: int,
+        state: Callable[[int], Array],
+        sent: Callable[[int], Array],
+        force: Array | None,
+    ) -> Array:
+        """Do as `resume` for a `frame`, with functions of a number in the place of arrays: only a few are looked at."""
+        self._seeds = np.asarray(seeds, np.int64)
+        self._clear()
+        for t in range(min(self._numbers(frame)), frame + 1):  # earlier ones are not shown any more
+            self._note(t, self.env.set_state(state(t)))
+        for t in range(max(frame - self.conditions.delay_actions, 0), frame):
+            self._sent.append(np.asarray(sent(t), np.float32))
         self._force = force
-        return shown
+        return self._shown()
 
     def reward_terms(self) -> Mapping[str, Array]:
         """Return the named terms of the task's reward in the current state, each (N,) in [0, 1]."""
@@ -111,44 +124,42 @@ class ConditionedEnv:
         self.env.close()
 
     def _begin(self, seeds: Array, obs: Array) -> Array:
-        self._seeds, self._force = seeds, None
-        self._obs: list[Array] = []
-        self._states: list[Array] = []
-        self._sent: list[Array] = []
-        self._newest = np.zeros((0, self.num_envs), np.int64)  # (t+1, N) the newest frame that arrived, without delay
-        self._note(obs)
+        self._seeds = seeds
+        self._clear()
+        self._note(0, obs)
         return self._shown()
 
-    def _note(self, obs: Array) -> None:
-        """Add a frame, which arrives or not."""
-        t, share = len(self._obs), self.conditions.drop_frames
-        self._obs.append(obs.copy())
-        self._states.append(self.env.get_state())
-        newest = np.full(self.num_envs, t, np.int64)
-        if t and share:
-            lost = np.array([np.random.default_rng((_DROPS, seed, t)).random() < share for seed in self._seeds])
-            newest = np.where(lost, self._newest[-1], t)
-        self._newest = np.vstack([self._newest, newest])
+    def _clear(self) -> None:
+        self._force = None
+        self._frames: dict[int, tuple[Array, Array]] = {}  # number → obs and states, of those that are still shown
+        self._sent: deque[Array] = deque(maxlen=self.conditions.delay_actions)  # that have not arrived
 
-    def _frames(self) -> Array:
-        """Return the number of the frame that is shown of each copy, (N,)."""
-        frames: Array = self._newest[max(len(self._obs) - 1 - self.conditions.delay_frames, 0)]
-        return frames
+    def _note(self, number: int, obs: Array) -> None:
+        """Take the present frame, of this number, and forget those that will not be shown any more."""
+        self._now, self._shows = number, self._numbers(number)
+        self._frames[number] = obs.copy(), self.env.get_state()
+        self._frames = {t: frame for t, frame in self._frames.items() if t >= min(self._shows)}
+
+    def _numbers(self, now: int) -> list[int]:
+        """Return the number of the frame that is shown of each copy at frame `now`."""
+        return [frame_shown(self.conditions, int(seed), now) for seed in self._seeds]
 
     def _shown(self) -> Array:
         """Return the columns (N, obs_dim) that are shown, with the noise that their frame was measured with."""
-        frames, noise = self._frames(), self.conditions.sensor_noise
-        shown = np.stack([self._obs[t][i] for i, t in enumerate(frames)])
+        noise = self.conditions.sensor_noise
+        shown = np.stack([self._frames[t][0][i] for i, t in enumerate(self._shows)])
         if not noise:
             return shown
-        drawn = [np.random.default_rng((_NOISE, s, t)) for s, t in zip(self._seeds, frames, strict=True)]
+        drawn = [np.random.default_rng((_NOISE, s, t)) for s, t in zip(self._seeds, self._shows, strict=True)]
         return (shown + noise * np.stack([rng.standard_normal(self.obs_dim) for rng in drawn])).astype(np.float32)
 
-    def _arrived(self) -> Array:
-        """Return the action (N, act_dim) that reaches the robot at this step."""
-        conditions, t = self.conditions, len(self._sent) - 1
-        if t >= conditions.delay_actions:
-            arrived = self._sent[t - conditions.delay_actions]
+    def _arrived(self, sent: Array) -> Array:
+        """Return the action (N, act_dim) that reaches the robot when `sent` is sent."""
+        conditions = self.conditions
+        if not conditions.delay_actions:
+            arrived = sent
+        elif len(self._sent) == conditions.delay_actions:
+            arrived = self._sent[0]
         else:
             arrived = np.tile(np.where(self._grip, np.float32(-1), np.float32(0)), (self.num_envs, 1))
         limit = np.full((self.num_envs, 1), conditions.speed_limit, np.float32)

@@ -14,6 +14,7 @@ from robo_rlhf.sim.scenes.appearance import PALETTE
 
 ABOVE = 0.002  # [m] that a ring lies above the surface, so that both are not drawn at one depth
 LINE_WIDTH = 2.0  # [pixels]
+BLENDED = 0.99  # opacity of lines: what is opaque is not blended, and its edges are not smoothed
 CORNERS = 20  # of a ring
 IDENTITY = np.eye(3).ravel()
 NOWHERE = np.zeros(3)
@@ -42,7 +43,8 @@ class AnnotationDrawer:
             if isinstance(item, DropLine):
                 self._drop(item, data, colour)
             elif isinstance(item, Arrow):
-                self._connect(mujoco.mjtGeom.mjGEOM_ARROW, item.width, item.start, item.end, colour)
+                end = 2 * np.array(item.end) - np.array(item.start)  # MuJoCo draws half of an arrow's length
+                self._connect(mujoco.mjtGeom.mjGEOM_ARROW, item.width, item.start, end, colour)
             else:
                 self._trail(item, colour)
 
@@ -54,15 +56,15 @@ class AnnotationDrawer:
         if found is None:
             return
         start, end = found
-        line = mujoco.mjtGeom.mjGEOM_LINE
-        self._connect(line, LINE_WIDTH, start, end, colour)
+        line, thin = mujoco.mjtGeom.mjGEOM_LINE, _faded(colour, BLENDED)
+        self._connect(line, LINE_WIDTH, start, end, thin)
         end[2] += ABOVE
         radius, full = TOOLS.get(name, TOOLS["ee"])
         if full:
             self._add(mujoco.mjtGeom.mjGEOM_CYLINDER, np.array([radius, 1e-4, 0]), end, _faded(colour, full))
         ring = end + radius * self._circle
         for one, next_one in pairwise(ring):
-            self._connect(line, LINE_WIDTH, one, next_one, colour)
+            self._connect(line, LINE_WIDTH, one, next_one, thin)
 
     def _trail(self, item: Trail, colour: Array) -> None:
         count = len(item.points)

@@ -81,6 +81,11 @@ def clip_bytes(
     return encode_mp4(frames(), fps, len(states), fragmented=fragmented)
 
 
+def png(picture: Array) -> bytes:
+    """Return a picture (H, W, 3) uint8 RGB as a PNG, pixel for pixel."""
+    return cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
 def render_looks(
     model: "ModelSource", states: Array, out: Path, looks: int, camera: str, width: int, height: int, fps: float
 ) -> None:

@@ -38,7 +38,7 @@ NICE = 10  # niceness of workers without live requests, where others serve those
 class RenderRequest:
     """A request to a worker; sent to it whole."""
 
-    form: Literal["frames", "mp4", "jpeg", "cameras", "shared", "scene", "poses"]
+    form: Literal["frames", "mp4", "jpeg", "cameras", "shared", "sheet", "scene", "poses"]
     model: "ModelSource"
     states: Array  # (T, nstate) float64
     cameras: tuple[Camera | str, ...]
@@ -141,6 +141,21 @@ class RenderPool:
         """
         request = RenderRequest("shared", model, states, tuple(cameras), size, size, "fast", place=place, span=span)
         return self._submit(replace(request, looks=tuple(looks)))
+
+    def sheet(
+        self,
+        model: "ModelSource",
+        states: Array,
+        cameras: Sequence[str],
+        size: int,
+        *,
+        key: Hashable | None = None,
+    ) -> Future[bytes]:
+        """Return a future of a PNG of what a policy sees: a row for each of `states` (T, nstate), a column a camera.
+
+        Every picture has sides of `size` pixels, those that `share` draws. With a `key` it is live, as in `jpegs`.
+        """
+        return self._submit(RenderRequest("sheet", model, states, tuple(cameras), size, size, "fast"), key)
 
     def mp4(
         self,

@@ -315,6 +315,8 @@ def _open_context(model: mujoco.MjModel, width: int, height: int) -> tuple[Any, 
         gl = source.GLContext(width, height)
         gl.make_current()
         context = mujoco.MjrContext(model, int(mujoco.mjtFontScale.mjFONTSCALE_100))
+        calls = importlib.import_module("OpenGL.GL")  # after the backend, which says whose
+        calls.glEnable(calls.GL_LINE_SMOOTH)
     except Exception as error:  # any exception of a driver: ImportError, RuntimeError, GLError, FatalError, ...
         raise MissingDependencyError(
             f"A working OpenGL (MUJOCO_GL={backend or 'unset'}: {error})",

@@ -13,7 +13,7 @@ from robo_rlhf.core.errors import RoboRlhfError
 from robo_rlhf.core.types import Array
 from robo_rlhf.processes.shared_memory import attached
 from robo_rlhf.sim.external.ids import SEED_SIGN, is_outside
-from robo_rlhf.sim.rendering.clips import clip_bytes
+from robo_rlhf.sim.rendering.clips import clip_bytes, png
 from robo_rlhf.sim.rendering.pool import RenderRequest
 from robo_rlhf.sim.rendering.renderer import FrameRenderer, ModelSource, Quality, check_states, load_model
 from robo_rlhf.sim.rendering.scene_cameras import task_cameras
@@ -74,6 +74,8 @@ class RenderContexts:
         if request.form == "shared":
             write_shared(renderer, request)
             return None
+        if request.form == "sheet":
+            return sheet(renderer, request)
         if request.form == "frames":
             return renderer.frames(request.states, request.cameras[0], request.annotations)
         check_states(request.states, renderer.state_size)
@@ -142,6 +144,19 @@ def write_shared(renderer: FrameRenderer, request: RenderRequest) -> None:
                 renderer.draw(camera, of_camera[index])
         renderer.wardrobe.dress(None)
         del of_camera, pictures  # what still points into the memory keeps it from being closed
+
+
+def sheet(renderer: FrameRenderer, request: RenderRequest) -> bytes:
+    """Return a PNG with a row for each state and a column for each camera."""
+    check_states(request.states, renderer.state_size)
+    size = request.width
+    pictures = np.empty((len(request.states) * size, len(request.cameras) * size, 3), np.uint8)
+    for row, state in enumerate(request.states):
+        renderer.place(state)
+        for column, camera in enumerate(request.cameras):
+            place = pictures[row * size : (row + 1) * size, column * size : (column + 1) * size]
+            place[:] = renderer.draw(camera)
+    return png(pictures)
 
 
 def start() -> Callable[[RenderRequest], object]:

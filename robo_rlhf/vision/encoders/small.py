@@ -36,7 +36,11 @@ class SmallEncoder(PictureEncoder):
             nn.ReLU(),
             nn.Conv2d(2 * width, 4 * width, 1),
         )
-        self.where = SpatialSoftmax(4 * width)
+        for layer in self.body:
+            if isinstance(layer, nn.Conv2d):  # He et al. 2015: with smaller weights all pictures look alike at first
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # they have one
+        self.where = SpatialSoftmax(4 * width, sharpness=4.0)
         self.head = nn.Sequential(nn.Linear(8 * width, features), nn.LayerNorm(features))
 
     def forward(self, picture: Tensor) -> Tensor:

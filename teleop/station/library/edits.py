@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, cast, get_args
@@ -15,6 +16,7 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import trash_versions, trashed
 from robo_rlhf.data.schema import read_columns, read_header
 from robo_rlhf.episodes.access import open_access
+from robo_rlhf.vision.sight import read_sight
 from teleop.station.library.entry import EpisodeKey
 from teleop.station.library.facts_cache import FactsCache
 from teleop.station.library.filters import Query, Selection, select
@@ -122,6 +124,7 @@ class Library:
             "cameras": list(access.videos),  # whose frames were recorded
             "enter": access.enter,
             "reason": access.reason,
+            "sees": _sees(header.meta) if access.show == "state" else None,
         }
 
     def recorded_cameras(self, task: str) -> list[str]:
@@ -261,3 +264,9 @@ def _header(path: Path) -> tuple[EpisodeMeta | None, int]:
     except (RoboRlhfError, OSError):
         return None, 0
     return header.meta, header.steps
+
+
+def _sees(meta: EpisodeMeta) -> dict[str, Any] | None:
+    """Return the cameras of the policy of an episode, and the size of its pictures; None where it has none."""
+    sight = read_sight(meta.versions)
+    return None if sight is None else asdict(sight)

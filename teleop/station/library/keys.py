@@ -18,7 +18,7 @@ KEYS: tuple[Binding, ...] = (
     Binding("page_after", "Page after", "page", ("PageDown",), act="page_after"),
     Binding("search", "Search", "page", ("KeyF",), act="search"),
     *player_keys("play", "step_back", "step_on", "second_back", "second_on", "first_frame", "last_frame"),
-    *player_keys("slower", "faster", "camera", "drawer", "before", "after"),
+    *player_keys("slower", "faster", "camera", "drawer", "insets", "before", "after"),
     Binding("trim_start", "Keep from this frame on", "clips", ("BracketLeft",), act="trim_start"),
     Binding("trim_stop", "Keep up to this frame", "clips", ("BracketRight",), act="trim_stop"),
     Binding("continue", "Continue from here", "episode", ("KeyC",), act="continue"),

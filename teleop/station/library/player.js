@@ -3,8 +3,10 @@
 
 import { Refused } from "../shared/api.js";
 import { Film } from "../shared/player/film.js";
+import { Insets, insetSwitch, swapInsets } from "../shared/player/insets.js";
+import { mediaAddress } from "../shared/player/media-address.js";
 import { measured, writeDrawer } from "../shared/scene/choice.js";
-import { button, duration, element } from "../shared/made.js";
+import { button, date, duration, element } from "../shared/made.js";
 import { episodeOf } from "./bulk.js";
 import { Cameras } from "./player-cameras.js";
 import { Deeds } from "./player-actions.js";
@@ -56,6 +58,8 @@ export class Player {
     this.trouble = element("div", { class: "stage-trouble", hidden: true });
     this.stage.append(this.overlay, this.trouble);
     this.clip = new Film(this.stage, (shown) => this.showing(shown), () => this.swapped());
+    this.insets = new Insets(this.stage);
+    this.insetSwitch = insetSwitch("insets");
     this.cameras = new Cameras(this, this.stage);
     this.deeds = new Deeds(this);
     const line = element("div");
@@ -70,6 +74,7 @@ export class Player {
       this.playButton,
       element("span", { class: "row tight" }, named(button("‹", "", () => this.clip.step(-1), "step_back"), "One frame back"), named(button("›", "", () => this.clip.step(1), "step_on"), "One frame on")),
       element("span", { class: "spring" }),
+      this.insetSwitch,
       this.drawer,
       this.rates,
       element("label", { class: "row tight" }, this.cameras.menu, element("kbd", { "data-key": "camera" })),
@@ -84,6 +89,7 @@ export class Player {
     clearTimeout(this.remembering);
     this.asked++;
     this.clip.close();
+    this.insets.close();
     this.place_.replaceChildren();
     this.key = null;
   }
@@ -100,7 +106,6 @@ export class Player {
     this.filters = filters;
     this.title.textContent = key.episode;
     this.title.title = key.episode;
-    document.title = `${key.episode} · Library · robo-rlhf`;
     if (same && this.item) return;
     this.item = null;
     this.broken.hidden = true;
@@ -147,6 +152,9 @@ export class Player {
     this.later = "";
     if (way && item.place[way]) return this.beside(way);
     this.body.classList.remove("waits");
+    const name = `${item.task}, ${date(item.started, true)}`;
+    this.title.replaceChildren(name, " ", element("span", { class: "soft small" }, item.episode));
+    document.title = `${name} · Library · robo-rlhf`;
     this.number.textContent = item.place.number ? `${item.place.number.toLocaleString("en")} of ${item.place.total.toLocaleString("en")}` : "not among the filtered";
     this.before.disabled = !item.place.before;
     this.after.disabled = !item.place.after;
@@ -161,8 +169,10 @@ export class Player {
    * @param {number} frame
    */
   start(item, frame) {
-    const { frames, sources, success, show } = item.timeline;
+    const { frames, sources, success, show, sees } = item.timeline;
     this.timeline.show({ frames, dt: item.dt, sources, success });
+    this.insetSwitch.hidden = !sees;
+    this.insets.open(sees, (start, stop) => mediaAddress("seen", item, { start, stop }), frames);
     this.plots.show(item, frames);
     this.clip.width = this.width();
     this.cameras.start(item);
@@ -217,6 +227,7 @@ export class Player {
   showing(shown) {
     this.timeline?.at(shown.frame);
     this.plots?.at(shown.frame);
+    this.insets?.at(shown.frame);
     if (!this.item) return;
     this.playButton.firstChild?.replaceWith(shown.playing ? "Pause" : "Play");
     this.clock.textContent = `${duration(shown.frame * this.item.dt)} / ${duration(this.item.seconds)}  ·  frame ${shown.frame} of ${this.item.steps}`;
@@ -269,6 +280,7 @@ export class Player {
       faster: () => this.faster(1),
       camera: () => this.cameras.next(),
       drawer: () => clip.swap(),
+      insets: () => swapInsets(),
       before: () => this.beside("before"),
       after: () => this.beside("after"),
       ask: () => this.deeds.ask(),

@@ -3,12 +3,14 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, RoboRlhfError, VersionError
-from robo_rlhf.core.types import Array
+from robo_rlhf.core.types import Array, EpisodeMeta
 from robo_rlhf.data.schema import read_columns
 from robo_rlhf.episodes.access import open_access
+from robo_rlhf.sim.envs.conditions import Conditions, frame_shown, read_conditions
+from robo_rlhf.vision.sight import Sight, read_sight
 
 PART = 20  # frames of a part of an episode that is watched while it is drawn
 MOST_FRAMES = 12_000  # of one clip: 10 min at 20 Hz
@@ -47,6 +49,14 @@ class EpisodeFilm(NamedTuple):
     reason: str = ""  # why it cannot be shown; empty where it can
     model: str = ""  # the digest of the model that its states were recorded with
     videos: tuple[FilmVideo, ...] = ()  # where cameras recorded it, each by itself
+    sight: Sight | None = None  # the cameras that its policy saw, where it had some and states draw them
+    seed: int = 0
+    conditions: Conditions = Conditions()  # that it was recorded under
+    version: str = ""  # changes with the file
+
+    def seen(self, frames: range) -> list[int]:
+        """Return the numbers of the frames whose pictures the policy was shown at `frames`."""
+        return [frame_shown(self.conditions, self.seed, frame) for frame in frames]
 
 
 def read_film(path: Path) -> tuple[EpisodeFilm, Array]:
@@ -70,7 +80,15 @@ def read_film(path: Path) -> tuple[EpisodeFilm, Array]:
     recorded = tuple(FilmVideo(name, v.file, v.fps, v.frames, v.start) for name, v in meta.frames.items())
     fps, videos = 1.0 / meta.control_dt, () if from_states else recorded
     film = EpisodeFilm(digest, meta.task, fps, len(states), from_states, access.scene, reason, meta.model_hash, videos)
-    return film, states
+    return film._replace(**_seen(meta) if from_states else {}), states
+
+
+def _seen(meta: EpisodeMeta) -> dict[str, Any]:
+    """Return what decides which pictures the policy of an episode saw."""
+    try:
+        return {"sight": read_sight(meta.versions), "seed": meta.seed, "conditions": read_conditions(meta.versions)}
+    except InvalidValueError:  # conditions of another version
+        return {}
 
 
 def frames_of(film: EpisodeFilm, start: int, stop: int | None) -> range:

@@ -43,7 +43,8 @@ STRETCH = 600  # frames of the clips that a page asks for, one after the other
 HOVER_FRAMES, HOVER_FPS = 48, 16.0  # of the short clip that shows a whole episode
 FILMS, STATES = 50_000, 64 * 2**20  # episodes known by their digests; [bytes] of states kept in memory
 STILLS = 32 * 2**20  # [bytes] of single frames kept in memory
-JPEG, MP4, POSES = "image/jpeg", "video/mp4", "application/octet-stream"
+JPEG, PNG, MP4, POSES = "image/jpeg", "image/png", "video/mp4", "application/octet-stream"
+MOST_SEEN = 20  # frames of one sheet of what a policy saw
 FRAME_PRIORITY, CLIP_PRIORITY, HOVER_PRIORITY, POSTER_PRIORITY, DOWNLOAD_PRIORITY = range(
     5
 )  # by urgency, the most urgent first
@@ -112,7 +113,7 @@ class Media:
         else:
             film, states = await asyncio.get_running_loop().run_in_executor(self._readers, read_film, path)
             self._states[film.digest] = states
-            self._films[path, signature] = film
+            film = self._films[path, signature] = film._replace(version=f"{signature[1]:x}")
         if not TASK.fullmatch(film.task):  # MJCF is not taken from files
             raise NoPictureError("scene", "Its task has no name that a scene could have.")
         if film.reason or film.digest in self._not_replayed:
@@ -216,6 +217,23 @@ class Media:
                 return await asyncio.wrap_future(done)
 
         return Content(await self._kept(f"{name}.part", make), MP4, name), frames
+
+    async def seen(self, path: Path, start: int, stop: int) -> Content:
+        """Return what the policy of an episode saw at frames [start, stop), as `RenderPool.sheet`; raises as `clip`."""
+        film = await self.film(path)
+        if film.sight is None:
+            raise NoPictureError("unseen", "Its policy saw no pictures, or none that can be drawn again.")
+        frames = frames_of(film, start, min(stop, start + MOST_SEEN))
+        states, sight = (await self._states_of(path, film))[film.seen(frames)], film.sight
+        what = [digest_of(film.scene, states), film.model, sight.cameras, sight.size, __version__]
+        name = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:40]
+
+        async def make() -> bytes:
+            async with self._turns.take(CLIP_PRIORITY):
+                done = self._pool().sheet(film.scene, states, sight.cameras, sight.size)
+                return await asyncio.wrap_future(done)
+
+        return Content(await self._kept(f"{name}.png", make), PNG, name)
 
     async def drawn(self, task: str, states: Array, fps: float, view: CameraView) -> Content:
         """Return a clip of states (T, nstate) that belong to no episode; raises as `film`."""

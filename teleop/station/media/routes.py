@@ -30,6 +30,7 @@ STATUS = {
     "outside": 422,
     "scene": 422,
     "whole": 422,
+    "unseen": 422,
     "changed": 409,
 }  # of a clip that cannot be shown
 _BOTH = ["GET", "HEAD"]
@@ -84,6 +85,12 @@ async def clip(
 async def poses(request: Request, shot: ShotQuery, start: int = 0, stop: int | None = None) -> Response:
     """Send the poses of frames [start, stop) of an episode, for pages that draw it themselves."""
     return await _clip(request, shot, lambda media, path, _: media.poses(path, start, stop))
+
+
+@router.api_route("/seen", methods=_BOTH)
+async def seen(request: Request, shot: ShotQuery, start: int = 0, stop: int = 1) -> Response:
+    """Send what the policy of an episode saw at frames [start, stop): a row a frame, a column a camera."""
+    return await _clip(request, shot, lambda media, path, _: media.seen(path, start, stop))
 
 
 @router.get("/places")

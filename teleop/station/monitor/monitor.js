@@ -204,7 +204,7 @@ function head(run) {
     "article",
     { class: "card run-head" },
     element("h3", { class: "row" }, swatch(run.style), element("span", { class: "clip", title: run.name }, info.title || run.name), badge(info)),
-    element("p", { class: "small soft wrap" }, [info.task.replaceAll("_", " "), stageWords(info.stage), info.why, `changed ${ago(info.changed)}`].filter(Boolean).join(" · ")),
+    element("p", { class: "small soft wrap" }, [info.task, stageWords(info.stage), info.why, `changed ${ago(info.changed)}`].filter(Boolean).join(" · ")),
   );
   if (figures.length) node.append(element("dl", { class: "figures" }, ...figures.map(([name, value, note]) => element("div", {}, element("dt", {}, name), element("dd", {}, value, note ? element("small", {}, note) : "")))));
   if (gates.length || alarms.length) node.append(element("ul", { class: "small verdicts" }, ...alarms, ...gates));

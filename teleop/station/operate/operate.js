@@ -10,9 +10,9 @@ import { banksOf, Controls, partOf } from "./controls.js";
 import { bindFields, bindTimeline, fillSession } from "./fields.js";
 import { Goals } from "./goal.js";
 import { Hands } from "./hands.js";
+import { Insets, insetSwitch, insetsShown } from "../shared/player/insets.js";
 import { Latency, SPEEDS } from "./input.js";
 import { banner, Panel } from "./panel.js";
-import { choose, drawer, measured, writeDrawer } from "../shared/scene/choice.js";
 import { Connection } from "../shared/player/session-socket.js";
 import { Sounds } from "./sound.js";
 import { Views } from "../shared/player/session-views.js";
@@ -41,7 +41,7 @@ const waiting = new Map();
 const drives = () => controls?.holder?.id === controls?.you && controls !== null;
 
 const views = new Views(["view-0", "view-1", "view-2"].map(by), {
-  changed: () => link.send(views.wanted),
+  changed: () => look(),
   drawn: ({ frame, sequence: shows, tick }) => {
     const now = performance.now();
     const took = latency.shown(shows, now);
@@ -63,6 +63,24 @@ const hands = new Hands([], {
   padLost,
 });
 
+const insets = new Insets(by("view-0"));
+const insetsOn = insetSwitch();
+insetsOn.classList.add("small");
+by("sound").before(insetsOn);
+document.addEventListener("insets", () => look());
+
+/** Ask for the views that are shown. */
+function look() {
+  link.send({ ...views.wanted, insets: Boolean(insets.sight) && insetsShown() });
+}
+
+/** The policy sees this from now on; null: no pictures. @param {import("../shared/player/insets.js").Sight | null} sight */
+function see(sight) {
+  insets.open(sight);
+  insetsOn.hidden = !sight;
+  look();
+}
+
 /** What drives the columns of the task's action. @returns {string[]} */
 const sources = () => (panel.scene?.controls ?? []).map((/** @type {any} */ one) => one.source);
 const controlling = new Controls(/** @type {HTMLDetailsElement} */ (by("controls-menu")), {
@@ -80,7 +98,7 @@ const goals = new Goals(/** @type {HTMLDetailsElement} */ (by("goal-menu")), by(
 
 const link = new Connection(data.session, {
   message: (message) => handlers[message.type]?.(message),
-  picture: (picture) => views.draw(picture),
+  picture: (picture) => (picture.seen ? insets.draw(picture.jpeg) : views.draw(picture)),
   state: linkIs,
 });
 
@@ -89,7 +107,7 @@ const handlers = {
   scene: (scene) => {
     panel.showScene(scene);
     views.setScene(scene.cameras, scene.task);
-    link.send(views.wanted);
+    look();
     fill();
     bindTable(sources());
     controlling.setControls(scene.controls);
@@ -104,6 +122,7 @@ const handlers = {
     controlling.show(status.action);
     by("takeover").hidden = !status.policy;
     if (before?.policy !== status.policy) fill();
+    if (JSON.stringify(before?.sees) !== JSON.stringify(status.sees)) see(status.sees);
   },
   controls: (now) => {
     const [had, was] = [controls, drives()];
@@ -194,7 +213,7 @@ function linkIs(state) {
   by("operate").dataset.link = state;
   if (state === "open") {
     views.reconnected();
-    link.send(views.wanted);
+    look();
     banner("");
     return;
   }
@@ -265,17 +284,11 @@ function bindTable(actions) {
     note: () => by("note").focus(),
     camera: () => views.next(),
     sound,
+    drawer: () => views.swap(),
     fullscreen,
   }, { scope: "operate" });
   by("pad-gripper").hidden = !actions.includes("gripper");
   hands.table = keys.table.map((row) => /** @type {any} */ (row));
-}
-
-/** Have this browser draw, or the server. */
-function swapDrawer() {
-  choose(drawer() === "here" ? "server" : "here");
-  views.drawHere(drawer() === "here");
-  writeDrawer(by("drawer"), drawer() === "here");
 }
 
 function bind() {
@@ -285,12 +298,11 @@ function bind() {
   for (const [id, run] of /** @type {[string, () => void][]} */ ([
     ["rewind", () => perform("rewind")], ["sound", sound], ["fullscreen", fullscreen], ["faster", speed(1)],
     ["slower", speed(-1)], ["pad-gripper", grip], ["hand-over", () => lease("release")], ["end", endSession],
-    ["drawer", swapDrawer],
+    ["drawer", () => views.swap()],
   ])) by(id).addEventListener("click", run);
   by("sound").setAttribute("aria-pressed", String(!sounds.muted));
   by("end").hidden = !data.mayEnd;
-  by("drawer").hidden = !measured().possible;
-  writeDrawer(by("drawer"), drawer() === "here");
+  views.writeDrawer();
   const hold = by("takeover");
   hold.addEventListener("pointerdown", () => takeover(true));
   for (const end of ["pointerup", "pointercancel", "pointerleave"]) hold.addEventListener(end, () => takeover(false));

@@ -185,7 +185,7 @@ async def socket(websocket: WebSocket, session: str, key: str) -> None:
 
 
 async def _run(websocket: WebSocket, drive: StationSession, watcher: Viewer) -> None:
-    """Run the three tasks of a connection, until one of them ends."""
+    """Run the tasks of a connection, until one of them ends."""
 
     async def send(message: str | bytes) -> None:
         if isinstance(message, bytes):
@@ -201,7 +201,8 @@ async def _run(websocket: WebSocket, drive: StationSession, watcher: Viewer) -> 
             except InvalidValueError as error:
                 watcher.send(Notice(f"Something that this page sent was not understood. {error}", "bad"))
 
-    jobs = [receive(), watcher.send_all(send), watcher.stream(drive, drive.pool)]
+    streams = [watcher.stream(drive, drive.pool), watcher.stream_insets(drive, drive.pool)]
+    jobs = [receive(), watcher.send_all(send), *streams]
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

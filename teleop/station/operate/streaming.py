@@ -10,7 +10,7 @@ import statistics
 from collections import deque
 from collections.abc import Iterable
 
-from teleop.ipc.messages import FRAME, JPEG, POSES, Figures, Tick, View
+from teleop.ipc.messages import FRAME, JPEG, POSES, SEEN, Figures, Tick, View
 
 IN_FLIGHT = 2  # frames that a page has not drawn yet
 LOST = 1.0  # [s] after which a frame that was never acknowledged no longer counts: a tab in the background
@@ -113,6 +113,7 @@ class Outbox:
         self._important: deque[str] = deque()
         self._status = ""
         self._pictures: deque[bytes] = deque()
+        self._inset = b""
         self._something = asyncio.Event()
         self._closed = False
 
@@ -138,13 +139,21 @@ class Outbox:
         self._pictures.extend(pictures)
         self._something.set()
 
+    def put_inset(self, message: bytes) -> None:
+        """Send what the policy sees, in the place of what still waits."""
+        self._inset = message
+        self._something.set()
+
     def close(self) -> None:
         """Send nothing more."""
         self._closed = True
         self._something.set()
 
     async def next(self) -> str | bytes | None:
-        """Wait for something to send and return it: messages, then pictures, then the status; None when closed."""
+        """Wait for something to send and return it; None when closed.
+
+        Messages go first, then pictures, what the policy sees, and the status.
+        """
         while True:
             if self._closed:
                 return None
@@ -152,6 +161,9 @@ class Outbox:
                 return self._important.popleft()
             if self._pictures:
                 return self._pictures.popleft()
+            if self._inset:
+                inset, self._inset = self._inset, b""
+                return inset
             if self._status:
                 status, self._status = self._status, ""
                 return status
@@ -169,6 +181,11 @@ def posed(frame: int, tick: Tick) -> bytes:
     assert tick.poses is not None
     head = FRAME.pack(frame, 0, 1, POSES, tick.status.tick, tick.sequence, tick.at)
     return head + tick.poses.astype("<f4").tobytes()
+
+
+def seen(tick: Tick, png: bytes) -> bytes:
+    """Return the binary message of what the policy sees of `tick`."""
+    return FRAME.pack(0, 0, 1, SEEN, tick.status.tick, tick.sequence, tick.at) + png
 
 
 def _middle(values: deque[float]) -> float:

@@ -16,10 +16,12 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.sim.rendering.annotations import DropLine
 from robo_rlhf.sim.rendering.pool import RenderPool
 from teleop.ipc.messages import Drawn, Notice, Scene, Tick, View
-from teleop.station.operate.streaming import Link, Outbox, picture, posed
+from teleop.station.operate.streaming import Link, Outbox, picture, posed, seen
 
 FIGURES_EVERY = 1.0  # [s]
-STILL = 0.5  # [s] without anything new, after which a picture is drawn at its full size
+STILL = 0.5  # [s] without anything new, or while nothing moves, after which a picture is drawn at its full size
+STEADY = 5e-4  # [m], and of quaternions: a body that has moved by no more stands still in a picture
+INSETS_EVERY = 0.1  # [s] at the least, from one picture of what the policy sees to the next
 REST = 1.0  # [s] before pictures are asked for again after the workers that draw have failed
 Send = Callable[[str | bytes], Awaitable[None]]
 
@@ -37,6 +39,10 @@ class _ShownView(NamedTuple):
         """Whether the page already has the requested view: the same, at no smaller size."""
         alike = self.view == wanted.view and self.picture == wanted.picture and self.scene == wanted.scene
         return alike and np.array_equal(self.state, wanted.state) and self.size >= wanted.size
+
+    def sharp(self, wanted: "_ShownView") -> bool:
+        """Whether the page has the requested view at no smaller size, of a moment ago perhaps."""
+        return self.view == wanted.view and self.scene == wanted.scene and self.size >= wanted.size
 
 
 class StateSource(Protocol):
@@ -57,8 +63,12 @@ class Viewer:
         self.input_at = time.monotonic()  # [s] of the page's last input
         self.link = Link(time.monotonic())
         self._new = asyncio.Event()  # a tick, a view or room on the link
+        self._new_inset = asyncio.Event()  # the same, for what the policy sees
         self._frame = 0
         self._shown: _ShownView | None = None
+        self._shown_at = 0.0  # [s]
+        self._pose: Array | None = None  # (M + 1, 7) that the scene moved into last ...
+        self._moved_at = 0.0  # [s] ... then
 
     def send(self, message: Any) -> None:
         """Send one of the messages that are dataclasses."""
@@ -67,6 +77,7 @@ class Viewer:
     def wake(self) -> None:
         """Wake the renderer."""
         self._new.set()
+        self._new_inset.set()
 
     def dismiss(self, why: str) -> None:
         """Have the connection closed."""
@@ -100,18 +111,52 @@ class Viewer:
             scene, tick = source.scene, source.tick
             if scene is None or tick is None or self.outbox.behind or not self.link.may_send(now):
                 continue
-            size = self.link.size if news else self.link.full_size
+            rests = self.link.size < self.link.full_size and self._stands_still(tick, now)
+            size = self.link.full_size if rests or not news else self.link.size
             wanted = _ShownView(tick.state, self.link.view, size, tick.scene, tick.picture)
             if self._shown is not None and self._shown.serves(wanted):
                 continue
+            if rests and self._shown is not None and now - self._shown_at < STILL and self._shown.sharp(wanted):
+                continue
             try:
-                await self._draw(scene, tick, wanted, pool, still=not news)
+                await self._draw(scene, tick, wanted, pool, still=rests or not news)
+                self._shown_at = time.monotonic()
             except WorkerDiedError as error:
                 self.send(Notice(f"The pictures stopped: {error} The session continues.", "bad", "lost"))
                 await asyncio.sleep(REST)
             except RoboRlhfError as error:
                 self.send(Notice(f"There is no such view: {error}", "bad"))
                 self.link.view = replace(self.link.view, cameras=[scene.cameras[0].name], poses=False)
+
+    def _stands_still(self, tick: Tick, now: float) -> bool:
+        """Whether nothing of the scene has moved for a while, though its time goes on."""
+        before, pose = self._pose, tick.poses
+        alike = before is not None and pose is not None and pose.shape == before.shape
+        if not (alike and np.allclose(pose, before, rtol=0, atol=STEADY, equal_nan=True)):  # type: ignore[arg-type]
+            self._pose, self._moved_at = pose, now
+        return now - self._moved_at > STILL
+
+    async def stream_insets(self, source: StateSource, pool: RenderPool) -> None:
+        """Draw what the policy sees of the newest state, where it has cameras and the page shows them."""
+        drawn: tuple[object, ...] = ()
+        while True:
+            await self._new_inset.wait()
+            self._new_inset.clear()
+            tick = source.tick
+            sight = tick.status.sees if tick is not None and self.link.view.insets else None
+            if tick is None or sight is None or not tick.scene:
+                drawn = ()
+                continue
+            wanted = (tick.scene, tick.state.tobytes(), sight)
+            if wanted == drawn:
+                continue
+            try:
+                shot = pool.sheet(tick.scene, tick.state[None], sight.cameras, sight.size, key=(self, "inset"))
+                self.outbox.put_inset(seen(tick, await asyncio.wrap_future(shot)))
+                drawn = wanted
+                await asyncio.sleep(INSETS_EVERY)
+            except RoboRlhfError:  # the large picture says it
+                await asyncio.sleep(REST)
 
     async def _news(self) -> bool:
         """Wait until there may be something to draw; False where nothing came for a while."""

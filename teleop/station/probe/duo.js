@@ -2,7 +2,12 @@
 /** Two synchronised clips: the recorded episode, and the policy's what-if rollout. */
 
 import { Clock } from "../shared/player/clock.js";
+import { ClipError, Screen, frameAlike } from "../shared/player/screen.js";
 import { byId } from "../shared/player/transport.js";
+
+const WIDTH = 480; // [pixels] of the station's pictures
+
+/** @typedef {import("../shared/player/screen.js").Shot} Shot */
 
 export class Duo {
   /**
@@ -10,12 +15,11 @@ export class Duo {
    */
   constructor(shown) {
     this.place = byId("duo", HTMLElement);
-    this.videos = [byId("duo-recorded", HTMLVideoElement), byId("duo-rollout", HTMLVideoElement)];
-    this.notes = [byId("duo-recorded-note", HTMLParagraphElement), byId("duo-rollout-note", HTMLParagraphElement)];
+    this.places = [byId("duo-recorded", HTMLElement), byId("duo-rollout", HTMLElement)];
     this.button = byId("duo-play", HTMLButtonElement);
     this.text = byId("duo-clock", HTMLElement);
-    /** @type {string[]} */
-    this.addresses = [];
+    /** @type {Screen[]} */
+    this.screens = [];
     this.stop = new AbortController();
     this.open = false;
     this.clock = new Clock(() => {
@@ -23,67 +27,61 @@ export class Duo {
       this.button.textContent = this.clock.playing ? "Pause" : "Play";
       if (this.open) shown(this.clock.frame);
     });
-    for (const video of this.videos) video.muted = true;
     this.button.addEventListener("click", () => this.clock.toggle());
   }
 
   /**
    * Load both clips and play them.
-   * @param {{recorded: string | null, predicted: string, recordedFrames: number, predictedFrames: number, fps: number}} clips
+   * @param {Shot | null} recorded null: the episode ends there
+   * @param {Shot} predicted
+   * @param {string} camera
    * @returns {Promise<boolean>} whether they came
    */
-  async show(clips) {
+  async show(recorded, predicted, camera) {
     this.stop.abort();
     const stop = (this.stop = new AbortController());
-    this.clock.pause();
-    this.open = false;
+    this.leave();
     this.place.hidden = false;
     this.place.scrollIntoView({ block: "nearest" });
-    this.notes.forEach((note) => ((note.hidden = false), (note.textContent = "Drawing the clip")));
-    if (!clips.recorded) this.notes[0].textContent = "The episode ends here.";
-    const predicted = this.load(1, clips.predicted, stop.signal);
-    const recorded = clips.recorded ? this.load(0, clips.recorded, stop.signal) : Promise.resolve(false);
-    const came = [await recorded, await predicted];
+    const again = () => void this.show(recorded, predicted, camera);
+    this.screens = [new Screen(recorded || { ...predicted, poses: "" }, "What was recorded", again), new Screen(predicted, "What the policy would do", again)];
+    this.screens.forEach(({ frame }, i) => this.places[i].replaceChildren(frame));
+    if (!recorded) this.screens[0].note.textContent = "The episode ends here.";
+    const loading = this.screens.map((screen, i) => (i || recorded ? this.load(screen, camera, stop.signal) : Promise.resolve(false)));
+    const came = await Promise.all(loading);
     if (stop.signal.aborted || !came.some(Boolean)) return false;
-    const frames = [clips.recordedFrames, clips.predictedFrames];
-    this.clock.take(this.videos.map((video, i) => ({ video, frames: frames[i], fps: clips.fps })).filter((_, i) => came[i]));
+    frameAlike(this.screens);
+    this.clock.take(this.screens.flatMap((screen, i) => (came[i] ? screen.parts : [])));
     this.open = true;
     this.clock.play();
     return true;
   }
 
   /**
-   * @param {number} which
-   * @param {string} address
+   * @param {Screen} screen
+   * @param {string} camera
    * @param {AbortSignal} signal
    */
-  async load(which, address, signal) {
-    const video = this.videos[which];
+  async load(screen, camera, signal) {
     try {
-      const answer = await fetch(address, { signal, headers: { Accept: "application/json" } });
-      if (!answer.ok) throw new Error((await answer.json()).error);
-      const content = URL.createObjectURL(await answer.blob());
-      if (signal.aborted) return URL.revokeObjectURL(content), false;
-      if (this.addresses[which]) URL.revokeObjectURL(this.addresses[which]);
-      this.addresses[which] = content;
-      const loaded = new Promise((resolve, reject) => {
-        video.onloadeddata = resolve;
-        video.onerror = () => reject(new Error("The browser cannot play this clip."));
-      });
-      video.src = content;
-      await loaded;
-      this.notes[which].hidden = true;
+      await screen.load(camera, WIDTH, signal);
       return true;
     } catch (error) {
-      if (!signal.aborted) this.notes[which].textContent = error instanceof TypeError ? "The station cannot be reached." : String(/** @type {Error} */ (error).message);
+      if (!signal.aborted) screen.note.textContent = error instanceof ClipError ? error.message : "The station cannot be reached.";
       return false;
     }
   }
 
-  close() {
-    this.stop.abort();
+  leave() {
     this.clock.pause();
     this.open = false;
+    for (const screen of this.screens) screen.close();
+    this.screens = [];
+  }
+
+  close() {
+    this.stop.abort();
+    this.leave();
     this.place.hidden = true;
   }
 }

@@ -8,6 +8,6 @@ KEYS: tuple[Binding, ...] = (
     Binding("rollout", "What-if rollouts", "answer", ("KeyI", "Enter"), act="rollout"),
     Binding("correct", "Correct from here", "answer", ("KeyC",), act="correct"),
     Binding("compare", "Ask for a comparison", "answer", ("KeyA",), act="compare"),
-    *player_keys("before", "after", "camera"),
+    *player_keys("before", "after", "camera", "drawer", "insets"),
     Binding("help", "All keys", "page", ("Slash", "F1"), act="help"),
 )

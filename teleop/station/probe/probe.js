@@ -5,9 +5,12 @@ import { get, pageData, Refused, send, tellRefusals } from "../shared/api.js";
 import { drawBars } from "./bars.js";
 import { Duo } from "./duo.js";
 import { withCode, WorthChart } from "./worth.js";
-import { Clip } from "../shared/player/clip.js";
+import { Film } from "../shared/player/film.js";
+import { measured, writeDrawer } from "../shared/scene/choice.js";
+import { Insets, insetSwitch, swapInsets } from "../shared/player/insets.js";
 import { bindKeys } from "../shared/keys.js";
-import { button, duration, element } from "../shared/made.js";
+import { button, date, duration, element } from "../shared/made.js";
+import { mediaAddress } from "../shared/player/media-address.js";
 import { camerasOf } from "../shared/questions.js";
 import { byId } from "../shared/player/transport.js";
 import { newKey } from "../shared/outbox.js";
@@ -53,7 +56,11 @@ class Ask {
     this.since = 0; // [ms] when the frame changed that is looked at
     this.predicting = new AbortController();
     this.busy = false;
-    this.clip = new Clip(this.stage, (shown) => this.showing(shown));
+    this.insets = new Insets(this.stage);
+    this.insetSwitch = insetSwitch("insets");
+    byId("clock", HTMLElement).before(this.insetSwitch);
+    this.drawer = byId("drawer", HTMLButtonElement);
+    this.clip = new Film(this.stage, (shown) => this.showing(shown), () => this.swapped());
     this.clip.width = WIDTH;
     this.timeline = new Timeline(byId("timeline", HTMLElement), element("span"), { seek: (frame) => this.seek(frame), cut: () => {}, mayCut: false });
     this.worth = new WorthChart(byId("worth", HTMLElement));
@@ -73,6 +80,7 @@ class Ask {
     on("rollout", () => this.predict());
     on("compare", () => this.compare());
     on("duo-close", () => this.closeFuture());
+    on("drawer", () => this.clip.swap());
     this.task.addEventListener("change", () => this.changeTask());
     this.episode.addEventListener("change", () => this.open());
     this.policy.addEventListener("change", () => (this.fillOther(), this.closeFuture(), this.moved(), this.remember()));
@@ -91,6 +99,8 @@ class Ask {
       before: () => this.beside(-1),
       after: () => this.beside(1),
       camera: () => this.nextCamera(),
+      drawer: () => this.clip.swap(),
+      insets: () => swapInsets(),
       ...(data.mayDrive && { correct: () => this.item && location.assign(this.correct.href) }),
     });
     byId("correct-not", HTMLElement).hidden = data.mayDrive;
@@ -156,7 +166,7 @@ class Ask {
       const item = await this.details(wanted);
       if (item) this.items = [item, ...this.items];
     }
-    this.episode.replaceChildren(...this.items.map((item, i) => new Option(`${item.episode} · ${item.outcome} · ${duration(item.seconds)} · ${item.dataset}`, String(i))));
+    this.episode.replaceChildren(...this.items.map((item, i) => new Option([date(item.started, true), item.outcome, duration(item.seconds), `${item.dataset}/${item.episode}`].join(" · "), String(i))));
     this.root.dataset.state = this.items.length ? "ready" : "empty";
     this.drawNothing();
     if (!this.items.length) return;
@@ -204,14 +214,16 @@ class Ask {
     this.item = item;
     const { frames, sources, success, show, enter, reason } = item.timeline;
     this.timeline.show({ frames, dt: item.dt, sources, success });
-    this.shown.hidden = true;
+    this.hideSeen();
+    this.drawer.hidden = show !== "state" || !measured().possible;
     const cameras = show === "state" ? await camerasOf(item.task).catch(() => ["front"]) : ["front"];
     if (number !== this.loads) return;
     const camera = cameras.includes(this.camera.value) ? this.camera.value : cameras.includes("front") ? "front" : cameras[0];
     this.camera.replaceChildren(...cameras.map((/** @type {string} */ name) => new Option(name, name)));
     this.camera.value = this.clip.camera = camera;
     this.judge();
-    if (show) this.clip.open({ ...item, frames, fps: 1 / item.dt }, frame);
+    if (show) this.clip.open({ ...item, frames, fps: 1 / item.dt, states: show === "state" }, frame);
+    this.swapped();
     if (enter !== "state") this.say(reason || "Its frames are entered by a replay of its actions: no policy can be asked here.");
   }
 
@@ -235,8 +247,10 @@ class Ask {
     this.clock.textContent = `${(shown.frame * this.item.dt).toFixed(2)} s · frame ${shown.frame} of ${this.item.timeline.frames - 1}`;
     if (!this.duo.open) this.worth.at(shown.frame);
     this.drawLinks();
-    if (shown.playing) this.shown.hidden = true;
-    else this.moved();
+    if (shown.playing) {
+      this.hideSeen();
+      this.insets.node.hidden = true;
+    } else this.moved();
     this.remember();
   }
 
@@ -250,7 +264,7 @@ class Ask {
 
   get query() {
     const { item } = this;
-    return { dataset: item.dataset, episode: item.episode, frame: String(this.clip.frame), policy: this.policy.value, camera: this.camera.value, width: String(WIDTH), page };
+    return { dataset: item.dataset, episode: item.episode, frame: String(this.clip.frame), policy: this.policy.value, camera: this.camera.value, width: String(WIDTH), picture: String(!this.clip.here), page };
   }
 
   /** The frame or the policy changed: query the policy, one request at a time, the newest next. */
@@ -263,8 +277,22 @@ class Ask {
     else this.look();
   }
 
-  noPolicy() {
+  /** The browser draws now, or the server does. */
+  swapped() {
+    if (!this.clip) return;
+    writeDrawer(this.drawer, this.clip.here);
+    this.hideSeen();
+    if (this.of === this.item) this.moved();
+  }
+
+  /** Show the frame without what the policy would do there. */
+  hideSeen() {
     this.shown.hidden = true;
+    this.clip.mark([]);
+  }
+
+  noPolicy() {
+    this.hideSeen();
     byId("bars", HTMLElement).replaceChildren();
     byId("bars-about", HTMLElement).replaceChildren(...withCode(`No policy is trained for ${this.task.value} yet. \`robo-rlhf train bc --task ${this.task.value}\` imitates what was recorded.`));
   }
@@ -274,7 +302,7 @@ class Ask {
     this.lookAgain = false;
     const { since, item } = this;
     const asked = this.query;
-    const stale = setTimeout(() => (this.shown.hidden = true), STALE);
+    const stale = setTimeout(() => this.hideSeen(), STALE);
     const slow = setTimeout(() => this.say("The policy is being loaded ..."), SLOW);
     try {
       const seen = await get(`/api/ask/look?${new URLSearchParams(asked)}`);
@@ -317,18 +345,28 @@ class Ask {
     warning.textContent = seen.warning;
     warning.hidden = !seen.warning;
     if (!this.duo.place.hidden && Number(asked.frame) === this.ahead) return; // the paths stay
-    await this.picture(seen.picture);
+    await Promise.all([this.picture(seen), this.drawInsets(seen)]);
     this.note.hidden = true;
     this.stage.dataset.frame = asked.frame;
     this.stage.dataset.ms = (performance.now() - since).toFixed(1);
     this.stage.setAttribute("aria-label", `Frame ${asked.frame}, with an arrow where the policy would go`);
   }
 
-  /** @param {string} content of a JPEG, in base 64 */
-  async picture(content) {
-    this.shown.src = `data:image/jpeg;base64,${content}`;
+  /** Show what the policy saw, where it has cameras. @param {{cameras: string[], seen: string}} answer */
+  async drawInsets({ cameras, seen }) {
+    this.insetSwitch.hidden = !cameras.length;
+    if (!cameras.length) return this.insets.open(null);
+    const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(seen), (sign) => sign.charCodeAt(0))]));
+    if (this.insets.sight?.cameras.join() !== cameras.join() || this.insets.sight?.size !== bitmap.height) this.insets.open({ cameras, size: bitmap.height });
+    this.insets.take(bitmap);
+  }
+
+  /** @param {{picture: string, marks: import("../shared/scene/marks.js").Mark[]}} answer  picture: a JPEG in base 64; empty where this browser draws */
+  async picture({ picture, marks }) {
+    if (!picture) return this.clip.mark(this.clip.playing ? [] : marks);
+    this.shown.src = `data:image/jpeg;base64,${picture}`;
     await this.shown.decode().catch(() => {});
-    this.shown.hidden = this.clip.playing;
+    this.shown.hidden = this.clip.playing || this.clip.here;
   }
 
   /** Request the reward model's values of the episode. */
@@ -368,18 +406,13 @@ class Ask {
       if (stop.signal.aborted || this.item !== item) return;
       this.tellFuture(found, item.dt);
       this.worth.showPrediction(found.worth && { at: found.frame, worth: found.worth });
-      if (this.clip.frame === found.frame) await this.picture(found.picture);
+      if (this.clip.frame === found.frame) await this.picture(found);
       const left = item.timeline.frames - 1 - found.frame;
       const frames = Math.min(left, found.steps) + 1;
-      const more = { camera: asked.camera, width: "480" };
-      const recorded = new URLSearchParams({ dataset: item.dataset, episode: item.episode, start: String(found.frame), stop: String(found.frame + frames), v: item.v, ...more });
-      const came = await this.duo.show({
-        recorded: frames > 1 ? `/media/clip?${recorded}` : null,
-        predicted: `/ask/clip/${found.id}?${new URLSearchParams(more)}`,
-        recordedFrames: frames,
-        predictedFrames: found.steps + 1,
-        fps: found.fps,
-      });
+      const [stretch, { fps }] = [{ start: found.frame, stop: found.frame + frames }, found];
+      const recorded = { address: mediaAddress("clip", item, stretch), poses: mediaAddress("poses", item, stretch), frames, fps };
+      const predicted = { address: `/ask/clip/${found.id}?fps=${fps}`, poses: `/ask/poses/${found.id}`, frames: found.steps + 1, fps };
+      const came = await this.duo.show(frames > 1 ? recorded : null, predicted, asked.camera);
       if (came) this.duo.place.dataset.ms = (performance.now() - began).toFixed(0);
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") return;

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from teleop.policy_probe.messages import LONGEST, SHORTEST, FrameRef
 from teleop.station.media.file_responses import GoneError, respond, unless_gone
 from teleop.station.media.films import NoPictureError
-from teleop.station.media.media import CameraView
+from teleop.station.media.media import POSES, CameraView
 from teleop.station.operate import launch_options
 from teleop.station.probe.keys import KEYS
 from teleop.station.probe.view import ProbeView
@@ -45,6 +45,7 @@ class FrameBody(BaseModel):
     policy: Annotated[str, Field(min_length=1, max_length=400)]
     camera: Annotated[str, Field(max_length=200)] = "front"
     width: int = 640
+    picture: bool = True  # whether one is wanted: pages that draw it themselves take the annotations only
     page: Annotated[str, Field(max_length=64)] = ""  # id of the page that asks, among one person's
 
     @property
@@ -53,9 +54,9 @@ class FrameBody(BaseModel):
         return FrameRef(self.dataset, self.episode, self.frame)
 
     @property
-    def view(self) -> CameraView:
-        """How it is looked at."""
-        return CameraView(self.camera, self.width)
+    def view(self) -> CameraView | None:
+        """How it is looked at; None where no picture is wanted."""
+        return CameraView(self.camera, self.width) if self.picture else None
 
 
 class RolloutBody(FrameBody):
@@ -127,6 +128,12 @@ async def compare(request: Request, body: ComparisonBody, me: Me) -> dict[str, A
     at = FrameRef(body.dataset, body.episode, body.frame)
     policies = (body.policy, body.other)
     return await _probe_view(request, me, body.page).compare(at, policies, body.seconds, me.person.name)
+
+
+@router.get("/ask/poses/{name}")
+async def poses(request: Request, name: str, me: Me) -> Response:
+    """Send the poses of a what-if rollout."""
+    return Response(await _probe_view(request, me, "").poses(name), media_type=POSES)
 
 
 @router.api_route("/ask/clip/{name}", methods=["GET", "HEAD"])

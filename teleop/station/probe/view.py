@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Hashable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,11 @@ class ProbeView:
         """Ask with what `station` has; `who` is the page that asks."""
         self._station, self._who = station, who
 
-    async def predict_actions(self, at: FrameRef, policy: str, view: CameraView) -> dict[str, Any]:
-        """Return the policy's action at a frame, and a picture of it; errors are raised with a message for the page."""
+    async def predict_actions(self, at: FrameRef, policy: str, view: CameraView | None) -> dict[str, Any]:
+        """Return the policy's action at a frame, and a picture of it where there is a view.
+
+        Errors are raised with a message for the page.
+        """
         seen = await self._ask(ActionQuery(at, policy))
         assert isinstance(seen, ActionResult)
         return {
@@ -56,11 +60,13 @@ class ProbeView:
             "recorded": None if seen.recorded is None else _numbers(seen.recorded),
             "chance": seen.chance,
             "warning": seen.warning,
-            "picture": await self._picture(seen.scene, seen.state, view, arrows(seen)),
+            "cameras": seen.cameras,
+            "seen": base64.b64encode(seen.seen).decode(),
+            **await self._shown(seen.scene, seen.state, view, arrows(seen)),
         }
 
     async def roll_out(
-        self, at: FrameRef, policy: str, view: CameraView, seconds: float, reward: str
+        self, at: FrameRef, policy: str, view: CameraView | None, seconds: float, reward: str
     ) -> dict[str, Any]:
         """Return the what-if rollouts of the policy, and a picture of its paths; raises as `look`."""
         found = await self._ask(RolloutQuery(at, policy, seconds, reward))
@@ -76,13 +82,18 @@ class ProbeView:
             "done": _first(found.success[0]),
             "worth": reward_as_json(found.worth),
             "broken": found.broken,
-            "picture": await self._picture(found.scene, found.states[0], view, trails(found.paths)),
+            **await self._shown(found.scene, found.states[0], view, trails(found.paths)),
         }
 
     async def clip(self, name: str, view: CameraView) -> Content:
         """Return the clip of a rollout; raises NotFoundError where it is not kept any more."""
         future = self._station.futures.get(name)
         return await self._station.media.drawn(future.scene, future.states, future.fps, view)
+
+    async def poses(self, name: str) -> bytes:
+        """Return the poses of a rollout, for a page that draws it; raises as `clip`."""
+        future = self._station.futures.get(name)
+        return await self._station.media.scenes.poses(future.scene, future.states, future.fps)
 
     async def predict_reward(self, dataset: str, episode: str, reward: str) -> dict[str, Any]:
         """Return a reward model's values of the steps of an episode; raises as `look`."""
@@ -120,6 +131,14 @@ class ProbeView:
     async def _ask(self, request: Request) -> object:
         return await asyncio.wrap_future(self._station.thinking.ask(request, self._who))
 
+    async def _shown(
+        self, scene: str, state: Array, view: CameraView | None, annotations: tuple[Arrow | Trail, ...]
+    ) -> dict[str, Any]:
+        """Return annotations for a page that draws, and their picture where there is a view."""
+        marks = [{"kind": type(mark).__name__.lower(), **asdict(mark)} for mark in annotations]
+        picture = "" if view is None else await self._picture(scene, state, view, annotations)
+        return {"marks": marks, "picture": picture}
+
     async def _picture(self, scene: str, state: Array, view: CameraView, annotations: tuple[Annotation, ...]) -> str:
         """Return a JPEG in base 64, drawn before anything that is not live."""
         key = ("ask", self._who, bool(annotations))
@@ -145,7 +164,7 @@ def question_about(found: CompareResult, at: FrameRef, policies: tuple[str, str]
     return Question(made, RUN, 0, "pairwise", found.task, clips, found.dataset, meta=meta)
 
 
-def arrows(seen: ActionResult) -> tuple[Annotation, ...]:
+def arrows(seen: ActionResult) -> tuple[Arrow, ...]:
     """Return an arrow for each action that chance may choose, the first one in front, from the hand on."""
     start = _point(seen.tool)
     reach = seen.reach if seen.chance else seen.reach[:1]
@@ -156,7 +175,7 @@ def arrows(seen: ActionResult) -> tuple[Annotation, ...]:
     )
 
 
-def trails(paths: Array) -> tuple[Annotation, ...]:
+def trails(paths: Array) -> tuple[Trail, ...]:
     """Return a line for each path of the hand (N, L + 1, 3), the first one in front."""
     chosen = np.unique(np.linspace(0, paths.shape[1] - 1, ALONG).round().astype(int))
     if len(chosen) < 2:

@@ -25,7 +25,7 @@ function row(one) {
     one.same_person.hits ? `${one.same_person.hits} of ${one.same_person.of} who were asked again answer otherwise` : "",
   ];
   const clips = one.clips.map((id, i) => element("a", { href: `/review/clip/${id}`, target: "_blank", rel: "noopener" }, `Clip ${"ABCDEF"[i]}`));
-  const about = element("p", { class: "soft small" }, `${one.task.replaceAll("_", " ")} · ${answers} · ${shares.filter(Boolean).join("; ")}`);
+  const about = element("p", { class: "soft small" }, `${one.task} · ${answers} · ${shares.filter(Boolean).join("; ")}`);
   const guidelines = element("a", { class: "button quiet", href: `/guidelines?task=${encodeURIComponent(one.task)}` }, "Guidelines");
   return element("li", { class: "card row apart" }, element("div", { class: "wrap" }, element("p", {}, one.advice), about), element("div", { class: "row" }, ...clips, guidelines));
 }

@@ -203,7 +203,7 @@ async function operators() {
   const found = task ? (await get(`/api/quality/operators?${new URLSearchParams({ task })}`)).operators : [];
   if (task !== chosen.task) return;
   byId("operators-part").hidden = !found.length;
-  byId("operators-of").textContent = task.replaceAll("_", " ");
+  byId("operators-of").textContent = task;
   byId("operators-head").replaceChildren(element("th", { scope: "col" }, "Operator"), ...SHOWN.map(([name]) => element("th", { scope: "col", class: "count" }, name)));
   byId("operators").replaceChildren(...found.map((/** @type {any} */ one) => element("tr", {}, element("th", { scope: "row" }, one.operator || "nobody named"), ...SHOWN.map(([name, show]) => element("td", { class: "count", "data-label": name }, show(one))))));
 }
@@ -250,7 +250,7 @@ function drawForm(answer) {
   const now = JSON.stringify([chosen.task, answer.settings, answer.own]);
   if (now === formOf || (form.contains(document.activeElement) && formOf.startsWith(JSON.stringify([chosen.task]).slice(0, -1)))) return;
   formOf = now;
-  byId("settings-of").textContent = chosen.task ? chosen.task.replaceAll("_", " ") : "all tasks";
+  byId("settings-of").textContent = chosen.task ? chosen.task : "all tasks";
   const fields = SETTINGS.map(([name, title, text, unit, least, most, step]) => {
     const value = answer.settings[name] * (unit === "%" ? 100 : 1);
     const input = element("input", { type: "number", name, id: `set-${name}`, min: least, max: most, step, required: true, value: Number(value.toPrecision(6)), "aria-describedby": `about-${name}` });

@@ -19,7 +19,7 @@ tellRefusals(async () => {
 function line(one) {
   const change = element("button", { type: "button", class: "button small", onclick: () => again(one) }, "Change");
   const head = element("div", { class: "row apart" }, element("h2", {}, one.words), change);
-  const about = [one.prompt, one.task.replaceAll("_", " "), date(Date.parse(one.answered) / 1000, true), one.note].filter(Boolean).join(" · ");
+  const about = [one.prompt, one.task, date(Date.parse(one.answered) / 1000, true), one.note].filter(Boolean).join(" · ");
   return element("li", { class: "card" }, head, element("p", { class: "small soft wrap" }, about), clipsOf(one.clips));
 }
 

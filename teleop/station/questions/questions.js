@@ -85,7 +85,7 @@ function line(one) {
   for (const [act, word] of [["accept", "Accept"], ["more", "Ask more"], ["gold", "Gold"], ["practice", "Practice"]]) {
     if (one.disputed || act === "gold" || act === "practice") deeds.append(button(word, "small", () => settle(node, act), act));
   }
-  const about = [one.task.replaceAll("_", " "), one.kind, one.run].join(" · ");
+  const about = [one.task, one.kind, one.run].join(" · ");
   node.append(head, element("p", { class: "small soft" }, about), element("ul", { class: "given" }, ...given), clipsOf(one.clips), deeds);
   return node;
 }

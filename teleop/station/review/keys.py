@@ -22,9 +22,10 @@ KEYS: tuple[Binding, ...] = (
         "loop",
         "camera",
         "drawer",
+        "insets",
     ),
     Binding("pace", "Clips in step by time, by share, or each by itself", "clips", ("KeyY",), act="pace"),
-    Binding("other", "Move the other clip, where each goes by itself", "clips", ("KeyX",), act="other"),
+    Binding("other", "Move the other clip, where each goes by itself", "clips", ("KeyJ",), act="other"),
     Binding("guidelines", "Guidelines", "page", ("KeyG",), act="guidelines"),
     Binding("help", "All keys", "page", ("Slash", "F1"), act="help"),
 )

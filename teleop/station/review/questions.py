@@ -7,12 +7,12 @@ a clip that cannot is put into quarantine with all questions about it, and the n
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from robo_rlhf.core import guests
-from robo_rlhf.core.checks import is_well_formed
 from robo_rlhf.core.errors import BusyError, InvalidValueError, NotFoundError, RoboRlhfError
 from robo_rlhf.core.files import find_dataset
 from robo_rlhf.core.types import Segment
@@ -31,13 +31,6 @@ from teleop.station.media.media import CameraView, Media
 from teleop.station.operate import launch_options
 
 MOST_BROKEN = 200  # questions that are withdrawn in one request before the annotator has to wait
-
-
-class ShownFilm(NamedTuple):
-    """A clip that can be shown."""
-
-    film: EpisodeFilm
-    version: str  # changes with the file
 
 
 class ReviewQuestions:
@@ -83,7 +76,7 @@ class ReviewQuestions:
             raise refused[0]
         return None
 
-    async def check_clip(self, question: Question) -> list[ShownFilm] | None:
+    async def check_clip(self, question: Question) -> list[EpisodeFilm] | None:
         """Return the properties of the clips; None where one cannot be shown: it is in quarantine then."""
         shown = []
         for clip in question.segments:
@@ -94,7 +87,7 @@ class ReviewQuestions:
                 return None
         return shown
 
-    async def film(self, dataset: str, clip: Segment) -> ShownFilm:
+    async def film(self, dataset: str, clip: Segment) -> EpisodeFilm:
         """Return the properties of a clip.
 
         Raises:
@@ -112,7 +105,7 @@ class ReviewQuestions:
                 raise NoPictureError("gone", "Its episode is not here any more.") from None
         if clip.start < 0 or clip.length < 1 or clip.start + clip.length + 1 > film.frames:
             raise NoPictureError("broken", f"Its episode has {film.frames} frames, which do not reach so far.")
-        return ShownFilm(film, f"{path.stat().st_mtime_ns:x}")
+        return film
 
     def path(self, dataset: str, episode: str) -> Path:
         """Return the file of an episode.
@@ -120,10 +113,12 @@ class ReviewQuestions:
         Raises:
             NoPictureError: no episode of the data home can have such a name.
         """
-        if not is_well_formed(dataset):
-            raise NoPictureError("gone", "Its dataset does not lie in the data home.")
         try:
-            return episode_path(find_dataset(self.home, dataset), episode)
+            folder = find_dataset(self.home, dataset)
+        except InvalidValueError as error:
+            raise NoPictureError("gone", "Its dataset does not lie in the data home.") from error
+        try:
+            return episode_path(folder, episode)
         except InvalidValueError as error:
             raise NoPictureError("gone", "No episode has such a name.") from error
 
@@ -190,7 +185,7 @@ def check_code(question: Question) -> None:
 
 
 def drawn(
-    handed: AssignedQuestion, shown: Sequence[ShownFilm], listed: Sequence[Reason], *, places: bool
+    handed: AssignedQuestion, shown: Sequence[EpisodeFilm], listed: Sequence[Reason], *, places: bool
 ) -> dict[str, Any]:
     """Return a question as the page draws it; `places`: and where its clips are from."""
     question, kind = handed.question, KINDS[handed.question.kind]
@@ -233,7 +228,7 @@ def controls(name: str, order: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def clip_on_screen(
-    question: Question, place: int, name: str, label: str, shown: ShownFilm, places: bool
+    question: Question, place: int, name: str, label: str, shown: EpisodeFilm, places: bool
 ) -> dict[str, Any]:
     """Return one clip: its name in the question, what it is called on the screen, and where its pictures are."""
     clip = question.segments[place]
@@ -243,20 +238,27 @@ def clip_on_screen(
         "label": label,
         "id": key,
         "address": f"/review/clip/{key}?v={shown.version}",
-        "poses": f"/review/poses/{key}?v={shown.version}" if shown.film.from_states else "",
-        "fps": shown.film.fps,
+        "poses": f"/review/poses/{key}?v={shown.version}" if shown.from_states else "",
+        "sees": _seen(key, shown),
+        "fps": shown.fps,
         "frames": clip.length + 1,
-        "cameras": [_recorded(key, clip, video, shown) for video in shown.film.videos],
+        "cameras": [_recorded(key, clip, video, shown) for video in shown.videos],
         "start": clip.start if places else 0,
         "source": question.dataset if places else "",
         "episode": clip.episode_id if places else "",
     }
 
 
-def _recorded(key: str, clip: Segment, video: FilmVideo, shown: ShownFilm) -> dict[str, Any]:
+def _seen(key: str, shown: EpisodeFilm) -> dict[str, Any] | None:
+    """Return which cameras the policy of a clip saw, and where their pictures are; None where it saw none."""
+    sight = shown.sight
+    return None if sight is None else {**asdict(sight), "address": f"/review/seen/{key}?v={shown.version}"}
+
+
+def _recorded(key: str, clip: Segment, video: FilmVideo, shown: EpisodeFilm) -> dict[str, Any]:
     """Return what one camera recorded of a clip: the file, where in it the clip begins, and how much of it is there."""
-    begins = clip.start / shown.film.fps  # [s] into the episode
-    there = (video.frames / video.fps - begins) * shown.film.fps
+    begins = clip.start / shown.fps  # [s] into the episode
+    there = (video.frames / video.fps - begins) * shown.fps
     return {
         "name": video.camera,
         "address": f"/review/video/{key}?camera={quote(video.camera, safe='')}&v={shown.version}",
@@ -289,13 +291,19 @@ async def recording_of(reviewing: ReviewQuestions, clip: Clip, camera: str) -> C
         raise NoPictureError("gone", "Its episode is not here any more.") from None
 
 
-async def content_of(reviewing: ReviewQuestions, clip: Clip, view: CameraView | None) -> Content:
-    """Return the pictures of a clip, its poses where `view` is None; raises NoPictureError where there are none."""
+async def content_of(reviewing: ReviewQuestions, clip: Clip, view: CameraView | tuple[int, int] | None) -> Content:
+    """Return the pictures of a clip; raises NoPictureError where there are none.
+
+    `view` None asks for its poses, two numbers for what its policy saw from one of its frames to before another.
+    """
     path = reviewing.path(clip.dataset, clip.segment.episode_id)
     start, length = clip.segment.start, clip.segment.length
     try:
         if view is None:
             return await reviewing.media.poses(path, start, start + length + 1)
+        if isinstance(view, tuple):
+            first, end = (start + min(max(frame, 0), length + 1) for frame in view)
+            return await reviewing.media.seen(path, first, end)
         return await reviewing.media.clip(path, view, start, start + length + 1)
     except FileNotFoundError:
         raise NoPictureError("gone", "Its episode is not here any more.") from None

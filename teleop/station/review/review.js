@@ -18,6 +18,7 @@ import { Reasons } from "./reasons.js";
 import { Outbox, newKey } from "../shared/outbox.js";
 import { giveBack, nextQuestion, reportBroken } from "../shared/questions.js";
 import { Stage } from "./stage.js";
+import { insetSwitch, swapInsets } from "../shared/player/insets.js";
 import { Transport, byId } from "../shared/player/transport.js";
 import { Words } from "./words.js";
 import { tell } from "../shared/toast.js";
@@ -58,7 +59,7 @@ export class Review {
     this.under = byId("controls", HTMLDivElement);
     this.note = new Note();
     this.learned = new Learned(byId("learned", HTMLParagraphElement), byId("taken", HTMLParagraphElement), this.chosen);
-    this.clock = new Clock(() => this.transport?.draw(this.marks));
+    this.clock = new Clock(() => this.moved());
     this.transport = new Transport(this.clock, (camera) => this.lookFrom(camera));
     this.paces = new Paces(this.clock);
     this.reasons = new Reasons(this.clock, () => this.transport?.draw(this.marks));
@@ -78,6 +79,8 @@ export class Review {
     switching.hidden = !measured().possible;
     switching.addEventListener("click", () => this.swapDrawer());
     writeDrawer(switching, drawer() === "here");
+    this.insetSwitch = insetSwitch("insets");
+    byId("note", HTMLButtonElement).before(this.insetSwitch);
     byId("note", HTMLButtonElement).addEventListener("click", () => this.note.open());
     byId("show-how", HTMLButtonElement).addEventListener("click", () => this.showHow());
     document.addEventListener("visibilitychange", () => this.presence.seen());
@@ -163,10 +166,11 @@ export class Review {
     this.learned.soon(question.task);
     byId("prompt", HTMLHeadingElement).textContent = question.prompt;
     const about = byId("about", HTMLParagraphElement);
-    about.textContent = [question.task.replaceAll("_", " "), question.about].filter(Boolean).join(" · ");
+    about.textContent = [question.task, question.about].filter(Boolean).join(" · ");
     byId("guidelines", HTMLAnchorElement).href = `/guidelines?task=${encodeURIComponent(question.task)}`;
     byId("practice", HTMLSpanElement).hidden = !question.practice;
     byId("drawer", HTMLButtonElement).hidden = !measured().possible || stage.cameras.length > 0;
+    if (this.insetSwitch) this.insetSwitch.hidden = !question.clips.some(({ sees }) => sees);
     this.note.clear();
     this.reasons.show(question);
     const { mayDrive } = this.page;
@@ -188,6 +192,12 @@ export class Review {
     this.paces.take(this.shown);
     this.clock.play();
     this.since = performance.now();
+  }
+
+  /** Another frame is shown. */
+  moved() {
+    this.transport?.draw(this.marks);
+    this.shown?.insets.forEach((insets, place) => insets.at(this.paces.frameOf(place)));
   }
 
   /** What is marked on the timeline. */
@@ -218,6 +228,7 @@ export class Review {
       undo: once(() => this.undo()),
       note: once(() => this.note.open()),
       drawer: once(() => this.swapDrawer()),
+      insets: once(() => swapInsets()),
       pace: once(() => this.paces.next()),
       other: once(() => this.paces.choose()),
       guidelines: once(() => byId("guidelines", HTMLAnchorElement).click()),

@@ -21,7 +21,7 @@ from teleop.station.review.keys import KEYS
 from teleop.station.review.offline_answers import Key, OfflineChange
 from teleop.station.review.questions import ReviewQuestions, answer_view, content_of, practice_feedback, recording_of
 from teleop.station.web.auth import Me, may_note, station_of, who
-from teleop.station.web.bodies import body_of
+from teleop.station.web.bodies import body_of, query_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
 
@@ -65,6 +65,14 @@ class NextQuestionBody(_ReviewBody):
     task: Name | None = None
     have: list[Lease] = Field(default=[], fail_fast=True, max_length=20)
     practice: bool = False
+
+
+class PaceQuery(BaseModel):
+    """The work whose progress is asked for."""
+
+    since: Instant
+    run: Name | None = None
+    task: Name | None = None
 
 
 class GivenAnswer(OfflineChange):
@@ -142,9 +150,20 @@ async def answer(request: Request) -> Response:
     return JSONResponse(answer_view(written, known))
 
 
+async def pace(request: Request) -> Response:
+    """Return the person's progress; `since` is when their day began."""
+    me, asked = await who(request), query_of(request, PaceQuery)
+    database, chosen = station_of(request).store.database, QuestionFilter(asked.run, asked.task)
+    found = await database.read_in_thread(
+        lambda: workload_of(database, me.person.name, chosen, asked.since.astimezone(UTC))
+    )
+    return JSONResponse({**asdict(found), "most": MOST_WAITING})
+
+
 ROUTES = (  # what hundreds of people ask for every second: past what FastAPI does for each request
     Route("/api/review/next", next_question, methods=["POST"]),
     Route("/api/review/answer", answer, methods=["POST"]),
+    Route("/api/review/pace", pace, methods=["GET"]),
 )
 
 
@@ -181,18 +200,6 @@ def release(request: Request, body: LeaseBody, me: Me) -> dict[str, bool]:
 async def broken(request: Request, body: BrokenClip, me: Me) -> dict[str, bool]:
     """Report a clip that cannot be shown; the station checks it before it withdraws the questions."""
     return {"withdrawn": await _reviewing(request).report(me.person.name, body.lease, body.clip)}
-
-
-@router.get("/api/review/pace")
-async def pace(
-    request: Request, me: Me, since: Instant, run: Name | None = None, task: Name | None = None
-) -> dict[str, Any]:
-    """Return the person's progress; `since` is when their day began."""
-    database = station_of(request).store.database
-    found = await database.read_in_thread(
-        lambda: workload_of(database, me.person.name, QuestionFilter(run, task), since.astimezone(UTC))
-    )
-    return {**asdict(found), "most": MOST_WAITING}
 
 
 @router.get("/api/review/correction")
@@ -233,6 +240,12 @@ async def poses(request: Request, name: str, v: str = "") -> Response:
     return await _sent(request, name, None, immutable=bool(v))
 
 
+@router.api_route("/review/seen/{name}", methods=["GET", "HEAD"])
+async def seen(request: Request, name: str, start: int = 0, stop: int = 1, v: str = "") -> Response:
+    """Send what the policy of a clip saw at frames [start, stop) of it: a row a frame, a column a camera."""
+    return await _sent(request, name, (start, stop), immutable=bool(v))
+
+
 @router.api_route("/review/video/{name}", methods=["GET", "HEAD"])
 async def video(request: Request, name: str, camera: Annotated[str, Query(max_length=200)], v: str = "") -> Response:
     """Send what a camera recorded of a clip, or the part of the file that a player asks for."""
@@ -244,7 +257,7 @@ async def video(request: Request, name: str, camera: Annotated[str, Query(max_le
     return respond(request, content, immutable=bool(v), most=MOST_BYTES)
 
 
-async def _sent(request: Request, name: str, view: CameraView | None, *, immutable: bool) -> Response:
+async def _sent(request: Request, name: str, view: CameraView | tuple[int, int] | None, *, immutable: bool) -> Response:
     found = await asyncio.to_thread(station_of(request).store.clips.get, name)
     try:
         content = await unless_gone(request, content_of(_reviewing(request), found, view))

@@ -49,7 +49,7 @@ export async function showGuidelines(person, task) {
   } catch {
     if (!found) return false;
   }
-  const dialog = openDialog(`Guidelines: ${task.replaceAll("_", " ")}`, "guidelines-first");
+  const dialog = openDialog(`Guidelines: ${task}`, "guidelines-first");
   const start = element("button", { type: "button", class: "button primary", onclick: () => dialog.close() }, "Start ", element("kbd", {}, "Enter"));
   const text = document.importNode(found, true);
   text.tabIndex = 0; // the keyboard can scroll it

@@ -44,6 +44,7 @@ export class Live {
       picture: (picture) => this.views.draw(picture),
       state: (state) => this.linked(state),
     });
+    this.views.writeDrawer();
     setInterval(() => this.sayHere(), IDLE_EVERY);
   }
 
@@ -146,6 +147,10 @@ export class Live {
 
   toggle() {
     if (!this.loading) this.do(this.running ? "pause" : "start");
+  }
+
+  swap() {
+    this.views.swap();
   }
 
   nextCamera() {

@@ -1,7 +1,9 @@
 // @ts-check
 /** A recorded episode, played at a speed: which step the page shows. */
 
-import { Clip } from "../shared/player/clip.js";
+import { Film } from "../shared/player/film.js";
+import { measured, writeDrawer } from "../shared/scene/choice.js";
+import { date } from "../shared/made.js";
 import { camerasOf } from "../shared/questions.js";
 import { byId } from "../shared/player/transport.js";
 
@@ -22,7 +24,9 @@ export class Replay {
     /** @type {string[]} */
     this.cameras = ["front"];
     this.shownFrame = 0;
-    this.clip = new Clip(byId("stage", HTMLElement), (shown) => this.showing(shown));
+    this.drawer = byId("drawer", HTMLButtonElement);
+    this.clip = new Film(byId("stage", HTMLElement), (shown) => this.showing(shown), () => this.swapped());
+    this.drawer.hidden = item.timeline.show !== "state" || !measured().possible;
     this.rates = byId("rate", HTMLSelectElement);
     this.rates.append(...RATES.map((rate) => new Option(`${rate}×`, String(rate), rate === 1, rate === 1)));
     this.rates.addEventListener("change", () => this.clip.setRate(Number(this.rates.value)));
@@ -38,7 +42,17 @@ export class Replay {
     }
     this.cameras = show === "state" ? await camerasOf(item.task) : cameras.length ? cameras : ["front"];
     this.clip.camera = this.cameras.includes("front") ? "front" : this.cameras[0];
-    this.clip.open({ ...item, frames: item.timeline.frames, fps: 1 / item.dt }, 0);
+    this.clip.open({ ...item, frames: item.timeline.frames, fps: 1 / item.dt, states: show === "state" }, 0);
+    this.swapped();
+  }
+
+  /** The browser draws now, or the server does. */
+  swapped() {
+    if (this.clip) writeDrawer(this.drawer, this.clip.here);
+  }
+
+  swap() {
+    this.clip.swap();
   }
 
   /** @param {import("../shared/player/clip.js").Shown} shown */
@@ -53,7 +67,7 @@ export class Replay {
   }
 
   get who() {
-    return `${this.item.episode} · ${this.item.operator || "operator unknown"}`;
+    return `${date(this.item.started, true)} · ${this.item.operator || "operator unknown"}`;
   }
 
   get frames() {

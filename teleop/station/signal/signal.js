@@ -3,7 +3,7 @@
 
 import { get, pageData, Refused, send, tellRefusals } from "../shared/api.js";
 import { bindKeys } from "../shared/keys.js";
-import { duration, element } from "../shared/made.js";
+import { date, duration, element } from "../shared/made.js";
 import { Outbox, newKey } from "../shared/outbox.js";
 import { byId } from "../shared/player/transport.js";
 import { Live } from "./live.js";
@@ -47,6 +47,7 @@ class Watching {
     on("play", () => this.shown.toggle());
     on("start", () => this.shown.toggle());
     on("again", () => this.again());
+    on("drawer", () => this.shown.swap());
     on("keep", () => this.shown.do("keep"));
     on("discard", () => this.shown.do("discard"));
     this.scrub.addEventListener("input", () => this.shown instanceof Replay && this.shown.seek(Number(this.scrub.value)));
@@ -57,6 +58,7 @@ class Watching {
       bad: () => this.press(-1),
       undo: () => this.undo(),
       camera: () => this.shown.nextCamera(),
+      drawer: () => this.shown.swap(),
       play: () => this.shown.toggle(),
       ...(replays ? { again: () => this.again(), slower: () => faster(-1), faster: () => faster(1) } : { keep: () => this.shown.do("keep"), discard: () => this.shown.do("discard") }),
     });
@@ -196,7 +198,7 @@ async function choose() {
     const found = await tellRefusals(() => get(`/api/library/episodes?${query}`));
     if (!found) return;
     const items = found.items.map((/** @type {any} */ item) => element("li", { class: "card row apart" },
-      element("div", { class: "wrap" }, element("strong", {}, item.task), " ", element("span", { class: "soft" }, `${item.episode} · ${item.outcome} · ${duration(item.seconds)}`)),
+      element("div", { class: "wrap" }, element("strong", {}, item.task), " ", element("span", { class: "soft", title: item.episode }, [date(item.started, true), item.outcome, duration(item.seconds)].join(" · "))),
       element("a", { class: "button", href: `/signal?${new URLSearchParams({ dataset: item.dataset, episode: item.episode })}` }, "Watch"),
     ));
     list.replaceChildren(...(items.length ? items : [element("li", { class: "empty" }, only.value ? "No policy has driven an episode that was kept yet." : "Nothing was recorded yet.")]));

@@ -89,8 +89,6 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read the received bytes, unless a head is too long."""
-        if self._deadline is None and self.idle:
-            self._arm(HEAD_WITHIN)
         if self._inside and self.idle and self.cycle is not None:
             self._thrown += len(data)
             if self._thrown > LINGER_BYTES:
@@ -101,6 +99,8 @@ class Connection(HttpToolsProtocol):
         if self._unread > HEAD_BYTES and not self.transport.is_closing() and self.parser is not None:
             self._refusal = _TOO_LONG
             self.send_400_response("")
+        if self._deadline is None and self.idle:  # the head goes on
+            self._arm(HEAD_WITHIN)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse malformed input, and end the connection."""

@@ -9,7 +9,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from starlette.exceptions import HTTPException
@@ -80,7 +80,7 @@ class Limits:
         if self.open[address] >= OPEN_EACH:
             await self._refuse(_too_many(f"{OPEN_EACH} requests from your address are open"), scope, receive, send)
             return
-        with _one_more(self.open, address), _Held(self.held, address) as held:
+        with _Held(self.open, self.held, address) as held:
             about = [(name, value) for name, value in scope["headers"] if name in _WITH_BODY]
             if not about:
                 await self.app(scope, receive, send)
@@ -91,7 +91,7 @@ class Limits:
                 if scope["path"].startswith(UPLOADS):
                     await self.app(scope, _streamed(receive, most), send)
                     return
-                parts = [part async for part in _parts(receive, most, held)]
+                parts = await _parts(receive, most, held)
                 _check_json(parts, MOST_LISTED if scope["path"] in LISTS else MOST_VALUES)
             except _RefusedError as error:
                 await self._refuse(error, scope, receive, send)
@@ -130,16 +130,19 @@ class Limits:
 
 
 class _Held:
-    """What one request has in memory, counted with the rest of its address."""
+    """A request that is open, and what it has in memory, counted with the rest of its address."""
 
-    def __init__(self, held: Counter[str], address: str) -> None:
-        self._held, self._address, self.taken = held, address, 0
+    def __init__(self, opened: Counter[str], held: Counter[str], address: str) -> None:
+        self._open, self._held, self._address, self.taken = opened, held, address, 0
 
     def __enter__(self) -> "_Held":
+        self._open[self._address] += 1
         return self
 
     def __exit__(self, *_: object) -> None:
-        _less(self._held, self._address, self.taken)
+        _less(self._open, self._address, 1)
+        if self.taken:
+            _less(self._held, self._address, self.taken)
 
     def take(self, count: int) -> None:
         """Count some more bytes."""
@@ -191,9 +194,9 @@ def _check_json(parts: list[bytes], most: int) -> None:
         raise _RefusedError(422, "invalid", text)
 
 
-async def _parts(receive: Receive, most: int, held: _Held) -> AsyncIterator[bytes]:
+async def _parts(receive: Receive, most: int, held: _Held) -> list[bytes]:
     """Return a body in the parts in which it comes."""
-    begun, taken, more = time.monotonic(), 0, True
+    parts, begun, taken, more = list[bytes](), time.monotonic(), 0, True
     while more:
         try:
             async with asyncio.timeout(GRACE + taken / SLOWEST - (time.monotonic() - begun)):
@@ -208,8 +211,9 @@ async def _parts(receive: Receive, most: int, held: _Held) -> AsyncIterator[byte
             raise _too_long(most)
         held.take(len(body))
         if body:
-            yield body
+            parts.append(body)
         more = message.get("more_body", False)
+    return parts
 
 
 def _streamed(receive: Receive, most: int) -> Receive:

@@ -11,7 +11,7 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.policies.built_in import BuiltInPolicy
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.conditioned_env import ConditionedEnv, under
-from robo_rlhf.sim.envs.conditions import Conditions
+from robo_rlhf.sim.envs.conditions import Conditions, read_conditions
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
 from tests.toy import ToyEnv
@@ -113,9 +113,9 @@ def test_without_conditions_nothing_changes_and_recordings_say_which_there_were(
     assert under(plain, Conditions()) is plain
     world = under(plain, Conditions(delay_actions=2, sensor_noise=0.01))
     (episode,) = rollout(world, BuiltInPolicy("random", world.act_dim), np.array([3]), steps=4)
-    assert json.loads(episode.meta.versions["conditions"]) == {
-        "delay_actions": 2, "sensor_noise": 0.01, "speed_limit": 1.0,
-    }  # fmt: skip
+    assert json.loads(episode.meta.versions["conditions"]) == {"delay_actions": 2, "sensor_noise": 0.01}
+    assert read_conditions(episode.meta.versions) == world.conditions
+    assert read_conditions(under(plain, Conditions(speed_limit=0.0)).provenance).speed_limit == 0.0
     assert episode.signals["sent"].shape == (4, world.act_dim)
 
 

@@ -114,6 +114,16 @@ def test_arrows_and_trails_are_seen_and_leave_no_trace(renderer: FrameRenderer, 
     np.testing.assert_array_equal(state, kept)
 
 
+def test_an_arrow_ends_where_it_says(renderer: FrameRenderer) -> None:
+    state, ends = states(1)[0], ((0.3, -0.3, 0.2), (0.3, -0.3, 0.5))
+    bare = renderer.frame(state).astype(int)
+    tops = []
+    for one in (Arrow(*ends, "purple", width=0.01), Trail(ends, "purple", width=0.01, fade=1.0)):
+        seen = np.abs(renderer.frame(state, annotations=(one,)).astype(int) - bare).max(axis=2) > 20
+        tops.append(int(np.flatnonzero(seen.any(axis=1))[0]))
+    assert abs(tops[0] - tops[1]) <= 2
+
+
 def test_a_trail_fades(renderer: FrameRenderer) -> None:
     points = tuple((0.1 * i, -0.3, 0.4) for i in range(6))
     scene = renderer._scene
@@ -138,6 +148,23 @@ def test_both_robots_have_a_drop_line(task: str) -> None:
     assert changed.sum() > 20
     red, green, blue = PALETTE["guide"][:3]
     assert (red > blue > green) == bool((decorated[changed].mean(axis=0).argsort() == [1, 2, 0]).all())
+
+
+def test_a_drop_line_has_no_kinks() -> None:
+    env = TaskEnv(TASKS["pick_place"](), 1, nthread=1)
+    env.reset(np.arange(1))
+    state = env.get_state()[0]
+    with FrameRenderer(env.model, 640, 480) as renderer:
+        bare, drawn = (
+            renderer.frame(state, "90,-35,1.4,0.2,0,0.1", annotations=shown).astype(float)
+            for shown in ((), (DropLine(),))
+        )
+    cover = np.abs(drawn - bare).sum(axis=2)
+    rows = np.flatnonzero((cover > 0).any(axis=1))[5:50]  # above the ring
+    middle = (cover[rows] * np.arange(640)).sum(axis=1) / cover[rows].sum(axis=1)
+    straight = np.polyval(np.polyfit(rows, middle, 1), rows)
+    assert abs(middle[0] - middle[-1]) > 1  # aslant, so that it passes from one column of pixels to the next
+    assert np.abs(middle - straight).max() < 0.25
 
 
 def test_without_a_robot_there_is_no_drop_line(renderer: FrameRenderer) -> None:

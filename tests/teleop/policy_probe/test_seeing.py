@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -81,6 +82,9 @@ def test_the_probe_shows_it_the_frame_and_those_before(seen_home: Path) -> None:
     before, now = (Observation(episode.obs[k][None], {"front": pictures[k - 5][None]}) for k in (5, 6))
     policy.inner.remember(policy.encoded(before))  # type: ignore[operator]
     np.testing.assert_allclose(found.actions[0], policy.act(now)[0], atol=1e-5)
+    shown = cv2.cvtColor(cv2.imdecode(np.frombuffer(found.seen, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    assert found.cameras == ("front",)
+    assert np.array_equal(shown, pictures[1])
 
 
 def test_a_session_lets_it_drive(seen_home: Path) -> None:

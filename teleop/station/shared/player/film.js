@@ -82,6 +82,11 @@ export class Film {
     if (this.clip instanceof SceneClip) this.clip.lookToo(others);
   }
 
+  /** Draw arrows and paths into what is shown, where this browser draws. @param {import("../scene/marks.js").Mark[]} marks */
+  mark(marks) {
+    if (this.clip instanceof SceneClip) this.clip.mark(marks);
+  }
+
   /** @param {number} frame */
   goTo(frame) {
     this.clip.goTo(frame);

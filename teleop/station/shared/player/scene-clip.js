@@ -105,6 +105,11 @@ export class SceneClip {
     }
   }
 
+  /** Draw arrows and paths into what is shown. @param {import("../scene/marks.js").Mark[]} marks */
+  mark(marks) {
+    this.video.mark(marks);
+  }
+
   /** @param {number} frame */
   goTo(frame) {
     if (!this.source) return;

@@ -4,10 +4,11 @@
 import { socketAddress } from "../api.js";
 
 /** @typedef {"opening" | "open" | "lost" | "over" | "superseded" | "signed_out" | "forbidden"} LinkState */
-/** @typedef {{frame: number, slot: number, slots: number, tick: number, sequence: number, at: number, jpeg: Uint8Array, poses: Float32Array | null}} Picture  poses: in the place of a picture */
+/** @typedef {{frame: number, slot: number, slots: number, tick: number, sequence: number, at: number, jpeg: Uint8Array, poses: Float32Array | null, seen: boolean}} Picture  poses: in the place of a picture; seen: a PNG of what the policy sees */
 
 const HEADER = 24; // [bytes] before the JPEG, as FRAME of teleop/ipc/messages.py
 const POSES = 1; // content of a frame
+const SEEN = 2; // the same
 const FINAL = /** @type {Record<number, LinkState>} */ ({
   4401: "signed_out", 4403: "forbidden", 4404: "over", 4409: "superseded",
 });
@@ -33,6 +34,7 @@ export function readPicture(buffer) {
     at: view.getFloat64(16, true),
     jpeg: new Uint8Array(buffer, HEADER),
     poses: view.getUint16(6, true) === POSES ? new Float32Array(buffer, HEADER) : null,
+    seen: view.getUint16(6, true) === SEEN,
   };
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** The views of a session: one large, up to two small; any may become the large one, and that can be turned and zoomed. */
 
-import { drawer } from "../scene/choice.js";
+import { choose, drawer, measured, writeDrawer } from "../scene/choice.js";
 import { tell } from "../toast.js";
 import { viewsOf } from "./session-cameras.js";
 import { LiveDrawing } from "./session-drawing.js";
@@ -13,6 +13,7 @@ const DENSEST = 1.5; // pixels of a picture for one of the page, at most
 const SETTLE = 150; // [ms] without a change of size before other pictures are asked for
 const PER_PIXEL = 0.4; // [deg] that a drag turns the view
 const ZOOM = 0.0012; // share of the distance for each unit of the wheel
+const OPPOSITE = -0.34; // cosine of the angle to the large view, seen from above, from which on left and right are swapped
 const [NEAREST, FARTHEST, STEEPEST] = [0.15, 8, 89]; // [m], [m], [deg]
 
 export class Views {
@@ -76,11 +77,27 @@ export class Views {
         ended: (why) => {
           if (why) tell(why, "plain");
           this.drawing = null;
+          this.writeDrawer();
           this.tell.changed();
         },
       });
       if (this.task) this.drawing.open(this.task);
     } else if (this.task) this.tell.changed();
+  }
+
+  /** Have the other one draw, where this browser can. */
+  swap() {
+    if (!measured().possible) return;
+    choose(drawer() === "here" ? "server" : "here");
+    this.drawHere(drawer() === "here");
+    this.writeDrawer();
+  }
+
+  /** Write on the page's button who draws. */
+  writeDrawer() {
+    const button = /** @type {HTMLElement} */ (document.getElementById("drawer"));
+    button.hidden = !measured().possible;
+    writeDrawer(button, this.drawing !== null);
   }
 
   /** @param {number} slot */
@@ -93,11 +110,18 @@ export class Views {
       const name = this.shown[slot];
       figure.hidden = name === undefined;
       const place = figure.querySelector(".name");
-      if (place) place.textContent = slot === 0 && this.free ? `${name}, turned` : name || "";
-      this.canvases[slot].setAttribute("aria-label", slot ? `View from the ${name} camera` : this.describe());
+      const swapped = slot > 0 && this.swapped(name);
+      if (place) place.textContent = slot === 0 && this.free ? `${name}, turned` : swapped ? `${name}, left and right swapped` : name || "";
+      this.canvases[slot].setAttribute("aria-label", slot ? `View from the ${name} camera${swapped ? ", left and right swapped" : ""}` : this.describe());
     });
     const reset = document.getElementById("reset-view");
     if (reset) reset.hidden = !this.free;
+  }
+
+  /** Whether a camera looks so much against the large view that what goes right there goes left here. @param {string} name */
+  swapped(name) {
+    const found = this.cameras.find((one) => one.name === name);
+    return found !== undefined && Math.cos(((found.azimuth - this.azimuth) * Math.PI) / 180) < OPPOSITE;
   }
 
   describe() {
@@ -156,6 +180,7 @@ export class Views {
     if (!free) return;
     free.azimuth = (free.azimuth - dx * PER_PIXEL + 360) % 360;
     free.elevation = Math.max(-STEEPEST, Math.min(STEEPEST, free.elevation - dy * PER_PIXEL));
+    this.label();
     this.tell.changed();
   }
 

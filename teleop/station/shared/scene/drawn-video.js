@@ -4,6 +4,7 @@
  * uses: frame i is shown from i / fps on. While it plays, what is between two frames is drawn between them.
  */
 
+import { Marks } from "./marks.js";
 import { painter } from "./painter.js";
 import { Eye } from "./views.js";
 
@@ -23,6 +24,10 @@ export class DrawnVideo {
     this.scene = null;
     /** @type {Eye | null} */
     this.eye = null;
+    /** @type {Marks | null} */
+    this.marks = null;
+    /** @type {import("./marks.js").Mark[]} what they show */
+    this.marked = [];
     this.exact = false; // as the camera is: nothing is kept in the picture
     this.paused = true;
     this.rate = 1;
@@ -52,6 +57,9 @@ export class DrawnVideo {
     this.fps = poses.about.fps;
     this.scene = scene;
     this.eye = new Eye(scene);
+    this.marks?.leave();
+    this.marks = new Marks(scene);
+    this.mark(this.marked);
     this.panes.forEach((pane) => this.look(pane.camera, pane));
   }
 
@@ -66,6 +74,13 @@ export class DrawnVideo {
       this.eye.stand(camera); // throws where the scene has no such camera
       pane.kept = this.exact ? null : this.eye.windowOf(camera, this.poses);
     }
+    this.refresh();
+  }
+
+  /** Draw arrows and paths into what is shown. @param {import("./marks.js").Mark[]} marks */
+  mark(marks) {
+    this.marked = marks;
+    this.marks?.set(marks);
     this.refresh();
   }
 
@@ -88,6 +103,7 @@ export class DrawnVideo {
     this.resizing.disconnect();
     this.painter?.views.delete(this);
     if (this.ended_) this.painter?.enders.delete(this.ended_);
+    this.marks?.leave();
     this.poses = this.scene = null;
   }
 
@@ -160,6 +176,7 @@ export class DrawnVideo {
     const pose = poses.at(this.paused ? Math.round(moment) : moment);
     if (!pose.every(Number.isFinite)) return; // not one frame so far can be drawn
     scene.place(pose);
+    if (this.marks) this.marks.group.visible = true; // other clips may show this scene
     for (const { canvas, camera, kept } of this.panes) {
       const [width, height] = [Math.round(canvas.clientWidth * by.density), Math.round(canvas.clientHeight * by.density)];
       if (!width || !height) continue;
@@ -167,5 +184,6 @@ export class DrawnVideo {
       by.paint(scene, eye.look(camera, width / height, kept), canvas);
       canvas.dataset.frame = String(Math.max(Math.round(moment), 0));
     }
+    if (this.marks) this.marks.group.visible = false;
   }
 }

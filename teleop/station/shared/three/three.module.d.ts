@@ -23,6 +23,7 @@ export class Quaternion {
   set(x: number, y: number, z: number, w: number): this;
   copy(other: Quaternion): this;
   setFromRotationMatrix(matrix: Matrix4): this;
+  setFromUnitVectors(from: Vector3, to: Vector3): this;
 }
 export class Matrix4 {
   elements: number[];
@@ -49,6 +50,7 @@ export class Object3D {
   up: Vector3;
   matrixWorld: Matrix4;
   visible: boolean;
+  children: Object3D[];
   castShadow: boolean;
   receiveShadow: boolean;
   renderOrder: number;

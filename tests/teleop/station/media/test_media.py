@@ -21,8 +21,16 @@ from starlette.testclient import TestClient
 from robo_rlhf.core.errors import RoboRlhfError, ShapeError, UnknownNameError, WorkerDiedError
 from robo_rlhf.core.types import Array
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.policies.built_in import BuiltInPolicy
+from robo_rlhf.rollouts.rollout import rollout
+from robo_rlhf.sim.envs.conditioned_env import under
+from robo_rlhf.sim.envs.conditions import Conditions
+from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.rendering.pool import RenderPool
 from robo_rlhf.sim.rendering.video import decode_mp4
+from robo_rlhf.sim.tasks import TASKS
+from robo_rlhf.vision.drawing import Drawer
+from robo_rlhf.vision.sight import Sight
 from teleop.station.app import create_app
 from teleop.station.library.edits import Library
 from teleop.station.media import routes as media_page
@@ -33,6 +41,17 @@ from teleop.station.web import error_pages
 from tests.data.making import episode, flip
 
 CLIP = "/media/clip?dataset=demos&episode=e1"
+
+
+@pytest.fixture(scope="module")
+def env() -> TaskEnv:
+    return TaskEnv(TASKS["reach"](), 1, nthread=1)
+
+
+@pytest.fixture
+def drawing() -> Iterator[RenderPool]:
+    with RenderPool(1, eager=False) as pool:
+        yield pool
 
 
 class FakePool:
@@ -420,3 +439,25 @@ def test_real_clips_play_and_step(reach_home: Path, home: Path) -> None:
 def decoded(jpeg: bytes) -> Array:
     picture: Array = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
     return picture
+
+
+def test_what_a_policy_saw_is_what_its_encoder_gets_late_frames_too(
+    home: Path, env: TaskEnv, drawing: RenderPool
+) -> None:
+    sight, conditions = Sight(("wrist", "front"), 24), Conditions(delay_frames=1)
+    (seen,) = rollout(under(env, conditions), BuiltInPolicy("zero", env.act_dim), np.array([3]), steps=3)
+    versions = {**seen.meta.versions, **sight.provenance()}
+    dataset = Dataset(home / "demos", create=True)
+    dataset.add(replace(seen, meta=replace(seen.meta, id="seen", versions=versions)))
+    dataset.add(replace(seen, meta=replace(seen.meta, id="blind")))
+    address = "/media/seen?dataset=demos&episode={}&start=1&stop=99"
+    with TestClient(app_of(home, drawing)) as client:
+        answer = client.get(address.format("seen"))
+        refused = client.get(address.format("blind"))
+    assert answer.headers["content-type"] == "image/png"
+    sheet = cv2.cvtColor(cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    drawer = Drawer("reach", sight)
+    pictures = drawer.draw(seen.state[:3])
+    drawer.close()
+    assert np.array_equal(sheet, np.concatenate([np.concatenate([*pictures[name]]) for name in sight.cameras], axis=1))
+    assert (refused.status_code, refused.json()["code"]) == (422, "unseen")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,8 +13,9 @@ import pytest
 
 from robo_rlhf.core.errors import NotNowError
 from robo_rlhf.sim.rendering.pool import RenderPool
+from robo_rlhf.vision.sight import Sight
 from teleop.ipc import messages
-from teleop.ipc.messages import Begin, CameraInfo, Do, Input, Notice, Reply, Scene, Status, Tick
+from teleop.ipc.messages import FRAME, Begin, CameraInfo, Do, Input, Notice, Reply, Scene, Status, Tick, View
 from teleop.ipc.session_process import Ended, OnMessage, SessionProcess
 from teleop.station.operate import session as drive_module
 from teleop.station.operate.session import TRIES, StationSession
@@ -271,3 +273,28 @@ async def test_a_page_that_goes_silent_pauses_the_session(room: _Room) -> None:
     await asyncio.sleep(0)
     room.drive.supervise()
     assert len([one for one in room.process.sent if isinstance(one, Do)]) == 1  # once is enough
+
+
+@played
+async def test_a_page_gets_what_the_policy_sees_where_it_wants_it(room: _Room) -> None:
+    drawn: list[tuple[Any, ...]] = []
+
+    class _Pool:
+        def sheet(self, scene: str, states: Any, *about: Any, key: object) -> "Future[bytes]":
+            drawn.append((scene, states[0, 0], *about))
+            future: Future[bytes] = Future()
+            future.set_result(b"png")
+            return future
+
+    page = room.join("a", "ana")
+    job = asyncio.create_task(page.stream_insets(room.drive, cast(RenderPool, _Pool())))
+    sees = replace(STATUS, sees=Sight(("wrist",), 24))
+    for state, insets in ((0.0, False), (1.0, True), (1.0, True)):
+        page.set_view(View("view", ["front"], 320, 240, insets=insets))
+        room.process.say(Tick(sees, np.full(3, state), 0, 0.0, "reach"))
+        for _ in range(10):
+            await asyncio.sleep(0.02)
+    job.cancel()
+    assert drawn == [("reach", state, ("wrist",), 24) for state in (0.0, 1.0)]  # not what it does not want, nor twice
+    messages = [await page.outbox.next() for _ in range(4)]
+    assert [one[FRAME.size :] for one in messages if isinstance(one, bytes)] == [b"png"]

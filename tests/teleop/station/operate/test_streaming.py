@@ -1,15 +1,19 @@
 """Pictures for one page: the newest, at most two on the way, smaller where they come late."""
 
 import asyncio
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
+from robo_rlhf.core.types import Array
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.scene_description.movers import Movers
 from robo_rlhf.sim.tasks import TASKS
-from teleop.ipc.messages import FRAME, POSES, View
+from teleop.ipc.messages import FRAME, POSES, Drawn, View
+from teleop.station.operate import viewer
 from teleop.station.operate.streaming import IMPORTANT, LOST, MOST_PATIENCE, SIZES, Link, Outbox
 from teleop.station.operate.viewer import Viewer
 
@@ -132,21 +136,61 @@ def test_a_page_that_lets_messages_pile_up_is_let_go() -> None:
     assert asyncio.run(run()) == ["x", None]
 
 
+def test_a_robot_that_holds_still_is_drawn_sharply_while_its_session_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(viewer, "STILL", 0.1)
+    drawn: list[tuple[int, float]] = []  # width, and the state's time
+
+    def jpegs(_: str, state: Array, names: list[str], width: int, height: int, **more: object) -> Future[list[bytes]]:
+        drawn.append((width, state[0]))
+        done: Future[list[bytes]] = Future()
+        done.set_result([b"jpeg"] * len(names))
+        return done
+
+    async def run() -> None:
+        page = Viewer("seat", "ada", may_drive=True)
+        page.set_view(View("view", ["front"], 640, 480))
+        page.link._smaller = 2  # the link has carried no more
+        source: Any = SimpleNamespace(scene=SimpleNamespace(task="reach"), tick=None)
+        pool: Any = SimpleNamespace(jpegs=jpegs)
+        task = asyncio.create_task(page.stream(source, pool))
+        for number in range(60):
+            moves = 0.01 * min(number, 20) + 0.01 * max(number - 50, 0)
+            poses = np.array([[moves, 0, 0, 1, 0, 0, 0], [np.nan] * 7], np.float32)
+            status = SimpleNamespace(tick=number)
+            state = np.array([0.01 * number, moves])
+            source.tick = SimpleNamespace(
+                state=state, status=status, sequence=1, at=1.0, scene="", poses=poses, picture=b""
+            )
+            page.wake()
+            await asyncio.sleep(0.01)
+            page.outbox._pictures.clear()
+            page.drawn(Drawn("drawn", page._frame))
+        task.cancel()
+
+    asyncio.run(run())
+    sizes = [width for width, _ in drawn]
+    assert set(sizes) == {320, 640}
+    sharp = [at for width, at in drawn if width == 640]
+    assert 0.2 <= min(sharp) <= max(sharp) <= 0.5  # after it moved, until it moves again
+    assert len(sharp) <= 5  # now and then only
+    assert sizes[0] == sizes[-1] == 320
+
+
 def test_a_page_that_draws_gets_poses_and_no_picture() -> None:
     env = TaskEnv(TASKS["pick_place"](), 1, nthread=1)
     env.reset(np.zeros(1, np.int64))
     state, movers = env.get_state()[0], Movers(env.model)
 
     async def run() -> bytes:
-        viewer = Viewer("seat", "ada", may_drive=True)
-        viewer.set_view(View("view", ["front"], 640, 480, poses=True))
+        page = Viewer("seat", "ada", may_drive=True)
+        page.set_view(View("view", ["front"], 640, 480, poses=True))
         poses = movers.poses(state[None], landing=True)[0]
         tick = SimpleNamespace(
             state=state, status=SimpleNamespace(tick=3), sequence=5, at=7.5, scene="", poses=poses, picture=b""
         )
         source: Any = SimpleNamespace(scene=SimpleNamespace(task="pick_place"), tick=tick)
-        task = asyncio.create_task(viewer.stream(source, None))  # type: ignore[arg-type]  # nothing is drawn
-        waiting = asyncio.create_task(viewer.outbox.next())
+        task = asyncio.create_task(page.stream(source, None))  # type: ignore[arg-type]  # nothing is drawn
+        waiting = asyncio.create_task(page.outbox.next())
         await asyncio.wait([task, waiting], timeout=10, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             task.result()

@@ -1,6 +1,7 @@
 """The requests of the policy probe page: pictures, rollouts, rewards, questions for people; and permissions."""
 
 import base64
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from starlette.testclient import TestClient
 
 from robo_rlhf.data.dataset import Dataset
 from teleop.station.app import create_app
+from teleop.station.media.scenes import HEAD
 from teleop.station.services import Station
 from teleop.station.web.security import CSRF_HEADER
 from tests.data.making import episode
@@ -72,6 +74,14 @@ def test_an_annotator_asks_and_gets_pictures_numbers_and_clips(client: TestClien
     clip = client.get(f"/ask/clip/{found['id']}", params={"width": 160})
     assert (clip.status_code, clip.headers["content-type"]) == (200, "video/mp4")
     assert client.get("/ask/clip/none").status_code == 404
+    assert [mark["kind"] for mark in seen["marks"]] == ["arrow"] * 8
+    assert {mark["kind"] for mark in found["marks"]} == {"trail"}
+    unseen = client.get("/api/ask/look", params={**frame, "policy": FLOW, "picture": False}).json()
+    assert (unseen["picture"], unseen["marks"]) == ("", seen["marks"])  # for a page that draws them itself
+    poses = client.get(f"/ask/poses/{found['id']}").content
+    length = HEAD.unpack_from(poses)[1]
+    assert json.loads(poses[HEAD.size : HEAD.size + length])["frames"] == found["steps"] + 1
+    assert client.get("/ask/poses/none").status_code == 404
     judged = client.get(
         "/api/ask/judge", params={"dataset": frame["dataset"], "episode": frame["episode"], "reward": REWARD}
     ).json()
