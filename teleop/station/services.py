@@ -26,6 +26,7 @@ from teleop.station.probe.client import ProbeClient
 from teleop.station.probe.rollouts_cache import RolloutCache
 from teleop.station.quality.cache import QualityCache
 from teleop.station.review.live_reward import LiveReward
+from teleop.station.train.plans import PlanMaker
 from teleop.station.train.queue import TrainingQueue
 from teleop.station.web.throttle import BAD_TOKENS, NOTES, Tries
 from teleop.station.web.uploads import Uploads
@@ -46,6 +47,7 @@ class Station:
         *,
         database: str | Path | None = None,
         port: int = 0,
+        proxied: bool = False,
         hosts: Collection[str] | None = LOOPBACK,
         workers: int = 1,
         private_webhooks: bool = False,
@@ -58,6 +60,7 @@ class Station:
             home: the data home.
             database: where the feedback database is; `feedback.db` in the data home where None.
             port: where the station listens; stations on other ports of a machine have separate cookies.
+            proxied: whether a proxy is in front of it; the stations behind one, which share a database, share a cookie.
             hosts: the names under which it is reached, without the port; None: any.
             workers: processes that draw pictures.
             private_webhooks: whether messages may be sent to addresses of this machine's own network.
@@ -65,6 +68,7 @@ class Station:
             environments: outside environments that operators may drive.
         """
         self.environments = tuple(environments)
+        self._proxied = proxied
         self.home, self.port, self.hosts, self._workers, self._lean = home, port, hosts, workers, lean
         self.database = database if database is not None else home / DATABASE
         self.people = People(self.database)
@@ -74,6 +78,7 @@ class Station:
         self.runs = RunIndex(home)
         self.live_reward = LiveReward(self.runs)
         self.training = TrainingQueue(home, self.runs, self.database)
+        self.plans = PlanMaker(home, self.training.database)
         self.labels = LabelCounts(lambda: self.store)
         self.quality = QualityCache(self.database, lambda: self.store.mark())
         self.thinking, self.futures = ProbeClient(home), RolloutCache()
@@ -146,7 +151,7 @@ class Station:
     @property
     def cookie(self) -> str:
         """Name of the cookie: browsers share cookies between the ports of a machine."""
-        return f"robo_rlhf_{self.port}"
+        return "robo_rlhf" if self._proxied else f"robo_rlhf_{self.port}"
 
     def when_started(self, do: Callable[[], Awaitable[None]]) -> None:
         """Register a callback of the server's event loop before the first request."""
