@@ -7,16 +7,17 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Episode, Segment
 from robo_rlhf.data.dataset import Dataset
-from robo_rlhf.feedback.kinds.actions import CANDIDATES, NextAction
+from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import CLIP_NAMES
 from robo_rlhf.feedback.store import Question, question_id
+from robo_rlhf.pipeline.config import OF_ACTIONS
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.policies.base import GaussianActor
 from robo_rlhf.rollouts.what_if import Frame, held_steps, steps_of, what_if
 from robo_rlhf.sim.envs.task_env import versions
 from robo_rlhf.training_tools.action_preferences import ActionChoice, ActionPreferences
 
-KIND, FOLDER = NextAction.kind, "what-if"  # in the folder of the run: the rollouts
+FOLDER = "what-if"  # in the folder of the run: the rollouts
 
 
 def what_ifs(context: Context) -> Dataset:
@@ -35,7 +36,7 @@ def roll_out_actions(context: Context, policy: PipelinePolicy, number: int) -> l
     assert isinstance(actor, GaussianActor)
     rng = np.random.default_rng((context.config.seed, number, 7))
     try:
-        found = what_if(env, actor, _frames(context, number, count, rng), rng, CANDIDATES)
+        found = what_if(env, actor, _frames(context, number, count, rng), rng, KINDS[OF_ACTIONS].num_clips.start)
     except InvalidValueError as error:
         context.run.event("no questions about actions", round=number, why=str(error))
         return []
@@ -83,8 +84,8 @@ def as_questions(context: Context, clips: list[list[Segment]], number: int) -> l
     dataset = str((run.path / FOLDER).relative_to(context.home))
     for some in clips:
         segments = tuple(Segment(*clip) for clip in some)
-        key = question_id(run.path.name, number, KIND, segments)
-        found.append(Question(key, run.path.name, number, KIND, context.config.task, segments, dataset))
+        key = question_id(run.path.name, number, OF_ACTIONS, segments)
+        found.append(Question(key, run.path.name, number, OF_ACTIONS, context.config.task, segments, dataset))
     return found
 
 
@@ -94,7 +95,7 @@ def action_preferences(context: Context, number: int) -> ActionPreferences | Non
     if not context.config.actions:
         return None
     until = context.config.answered_in(number)
-    asked = {q.id: q for q in store.questions(run=name) if q.kind == KIND and q.round <= until}
+    asked = {q.id: q for q in store.questions(run=name) if q.kind == OF_ACTIONS and q.round <= until}
     order, dataset, found = {q: i for i, q in enumerate(asked)}, what_ifs(context), list[ActionChoice]()
     answers = [answer for answer in store.answers(run=name) if answer.question_id in asked]
     for answer in sorted(answers, key=lambda a: (order[a.question_id], a.annotator)):

@@ -9,7 +9,6 @@ from robo_rlhf.core.legacy_names import PRESETS
 from robo_rlhf.core.registry import Choices
 from robo_rlhf.feedback.axes import check_axes
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.kinds.actions import CANDIDATES, NextAction
 from robo_rlhf.reward_fitting.settings import FitSettings
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.sim.envs.conditions import Conditions
@@ -18,6 +17,7 @@ from robo_rlhf.sim.task_tools.style_measures import MEASURES
 from robo_rlhf.training_tools.settings import BCSettings, PPOSettings, RewardSettings, SACSettings
 
 BY_AXES = "axes"  # the kind of question that compares along named axes
+OF_ACTIONS = "actions"  # the kind of question about what the policy might do next
 DONE = "task success"
 JUDGED = {DONE: "", "smoothness": "peak_jerk", "care with the object": "peak_contact_force"} | {m: m for m in MEASURES}
 """The axes that the simulated teacher judges: by the task's own reward, or by a style measure."""
@@ -248,7 +248,7 @@ class PipelineConfig(CheckedSettings):
             raise InvalidValueError("explore", self.explore, "0 where there are demonstrations (--demos)")
         if self.clone.policy == "visual":
             self._check_seeing()
-        if self.question == NextAction.kind:
+        if self.question == OF_ACTIONS:
             expected = "another kind; --set actions=SHARE asks about actions, whose clips begin at one state"
             raise InvalidValueError("kind of question", self.question, expected)
         if self.actions:
@@ -292,8 +292,9 @@ class PipelineConfig(CheckedSettings):
         if self.rl is not self.finetune or self.clone.policy == "visual":
             expected = "0 unless PPO fine-tunes a policy that was cloned from columns (--demos, learner=ppo)"
             raise InvalidValueError("actions", self.actions, expected)
-        if self.num_envs < CANDIDATES:
-            raise InvalidValueError("num_envs", self.num_envs, f"at least {CANDIDATES} with questions about actions")
+        candidates = KINDS[OF_ACTIONS].num_clips.start
+        if self.num_envs < candidates:
+            raise InvalidValueError("num_envs", self.num_envs, f"at least {candidates} with questions about actions")
         if self.approvals + self.actions >= 1:
             given = f"{self.approvals:g} and {self.actions:g}"
             raise InvalidValueError("approvals and actions", given, "less than 1 together: pairs are asked as well")

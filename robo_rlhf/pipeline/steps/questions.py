@@ -13,7 +13,8 @@ from robo_rlhf.feedback.implicit.keeping import read_implicit
 from robo_rlhf.feedback.selection import BY_MODELS, SegmentCandidate, select
 from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.pipeline import action_questions
-from robo_rlhf.pipeline.action_questions import KIND, roll_out_actions, what_ifs
+from robo_rlhf.pipeline.action_questions import roll_out_actions, what_ifs
+from robo_rlhf.pipeline.config import OF_ACTIONS
 from robo_rlhf.pipeline.context import Answerer, Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.alarm import as_questions, watching_clips
 from robo_rlhf.pipeline.steps.cloning import load_demonstrations
@@ -145,7 +146,7 @@ def teacher_of(context: Context, questions: Sequence[Question]) -> SimulatedLabe
     """Return the simulated teacher of the run, on the scale of the clips of `questions`."""
     env = context.env
     style_cost = env.task.style_cost if isinstance(env, TaskEnv | ConditionedEnv) else None
-    clips, acting = context.clips, {clip.episode_id for q in questions if q.kind == KIND for clip in q.segments}
+    clips, acting = context.clips, {clip.episode_id for q in questions if q.kind == OF_ACTIONS for clip in q.segments}
     branches = what_ifs(context) if acting else clips
 
     def load(name: str) -> Episode:
