@@ -26,6 +26,7 @@ from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.rewards import REWARDS
 from robo_rlhf.sim.names import OnRobot, Task
+from robo_rlhf.vision.torch_device import OnTorchDevice
 
 if TYPE_CHECKING:
     from robo_rlhf.core.stats import Interval
@@ -42,7 +43,7 @@ PICTURES_A_BATCH = 64  # unless asked otherwise: an update takes as long as hund
 
 @COMMANDS.register("run")
 @dataclass(frozen=True, kw_only=True)
-class RunCommand(OnRobot, SightOptions):
+class RunCommand(OnRobot, OnTorchDevice, SightOptions):
     """Do the whole loop: imitate, ask about clips, learn the reward, fine-tune on it, measure.
 
     Stop it at any time: the same command continues where it stopped.
