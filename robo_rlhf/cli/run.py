@@ -179,7 +179,8 @@ class RunCommand(OnRobot, OnTorchDevice, SightOptions):
         smaller = not any(setting.startswith("clone.batch=") for setting in self.set) and bool(self.cameras)
         clone = replace(config.clone, batch=PICTURES_A_BATCH) if smaller else config.clone
         reward = config.reward
-        if self.cameras and not any(setting.startswith("reward.reward=") for setting in self.set):
+        own = any(setting.startswith("reward.reward=") for setting in self.set)
+        if self.cameras and not own and config.rl is config.finetune:  # what SAC keeps has no pictures
             reward = self.judging(task, reward, PICTURES_A_SECOND, frozen=True)
         return replace(config, clone=self.seeing(task, clone), reward=reward)
 
