@@ -181,7 +181,7 @@ def test_a_correction_sees_what_its_base_sees_and_begins_as_it(env: TaskEnv, tmp
 
 
 def test_sac_corrects_what_is_seen_and_values_have_the_whole_observation(env: TaskEnv) -> None:
-    base = make().eval()
+    base = make(obs_dim=env.obs_dim, act_dim=env.act_dim).eval()
     base.look_at(env)
     actor = on_top_of(TanhGaussianPolicy, base, scale=0.5)
     with torch.no_grad():
