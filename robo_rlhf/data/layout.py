@@ -6,6 +6,7 @@
 <dataset>/journal/ID.remark.json   the remarks on such an episode, see `remarks`
 <dataset>/trash/ID.N.parquet       what was deleted, trimmed or replaced; the highest N is the newest
 <dataset>/videos/DIGEST.SUFFIX     what cameras recorded, see `recorded_videos`
+<dataset>/plan-TASK.json           what a run of the task will probably take, see `pipeline.prediction`
 <dataset>/quarantine/              files that could not be read, each with NAME.reason.txt beside it
 """
 

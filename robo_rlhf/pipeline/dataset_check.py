@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from robo_rlhf.core.errors import NotFoundError
-from robo_rlhf.core.stats import Interval, wilson
+from robo_rlhf.core.stats import Interval
 from robo_rlhf.core.types import Array, Episode, VecEnv
 from robo_rlhf.data.training_arrays.idle import idle_steps
 from robo_rlhf.data.training_arrays.observation_spread import starts_of
 from robo_rlhf.pipeline.steps.cloning import trimmed
-from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
+from robo_rlhf.rollouts.evaluation import SELECTION_SEED, Evaluation, evaluate
 from robo_rlhf.sim.task_tools.style_measures import MEASURES, summarize
 from robo_rlhf.training import bc
 from robo_rlhf.training_tools.settings import BCSettings
@@ -27,6 +27,7 @@ PARTS = (0.25, 0.5, 1.0)  # of the demonstrations, which the learning curve is m
 RISING = 0.1  # rise of success from half to all of them from which more are worth recording
 CURVE = BCSettings(settings={"noise": 0.0, "width": 256}, updates=1500, obs_noise=0.05)
 ROLLOUTS = 64  # of each part's policy
+TRIM = 10  # steps of a demonstration after its final success
 
 
 class Finding(NamedTuple):
@@ -44,7 +45,14 @@ def dataset_findings(episodes: Sequence[Episode], env: VecEnv) -> Iterator[Findi
     Raises:
         NotFoundError: none of them succeeds, so nothing can be imitated.
     """
-    shown = [episode for episode in episodes if episode.meta.outcome == "success" and len(episode)]
+    yield from quick_findings(episodes, env)
+    shown = [trimmed(e, TRIM) for e in episodes if _succeeds(e)]
+    yield _curve([(count, one.success) for count, one in learning_curve(shown, env)])
+
+
+def quick_findings(episodes: Sequence[Episode], env: VecEnv) -> Iterator[Finding]:
+    """Yield what is found without training; raises as `dataset_findings`."""
+    shown = [episode for episode in episodes if _succeeds(episode)]
     yield _number(len(shown))
     yield _failures(len(episodes) - len(shown), len(episodes))
     if not shown:
@@ -55,7 +63,10 @@ def dataset_findings(episodes: Sequence[Episode], env: VecEnv) -> Iterator[Findi
     yield _consistency(shown)
     yield _idle(shown)
     yield from _force(shown)
-    yield _curve(learning_curve([trimmed(episode, 10) for episode in shown], env))
+
+
+def _succeeds(episode: Episode) -> bool:
+    return episode.meta.outcome == "success" and len(episode) > 0
 
 
 def _number(count: int) -> Finding:
@@ -128,14 +139,21 @@ def _force(shown: Sequence[Episode]) -> Iterator[Finding]:
         yield Finding("contact force", True, text)
 
 
-def learning_curve(shown: Sequence[Episode], env: VecEnv) -> list[tuple[int, Interval]]:
-    """Return the number of demonstrations and the success of a policy cloned from so many, for each part."""
+def learning_curve(
+    shown: Sequence[Episode],
+    env: VecEnv,
+    *,
+    parts: Sequence[float] = PARTS,
+    clone: BCSettings = CURVE,
+    rollouts: int = ROLLOUTS,
+) -> list[tuple[int, Evaluation]]:
+    """Return the number of demonstrations and the evaluation of a policy cloned from so many, for each part."""
     order, found = np.random.default_rng(0).permutation(len(shown)), []
-    seeds, starts = np.arange(SELECTION_SEED, SELECTION_SEED + ROLLOUTS), starts_of(env)
-    for count in sorted({max(1, round(part * len(shown))) for part in PARTS}):
+    seeds, starts = np.arange(SELECTION_SEED, SELECTION_SEED + rollouts), starts_of(env)
+    for count in sorted({max(1, round(part * len(shown))) for part in parts}):
         some = [shown[i] for i in sorted(order[:count])]
-        done = evaluate(env, bc.fit(replace(CURVE, seed=count), some, starts=starts), seeds).success_end
-        found.append((count, wilson(sum(done), len(done))))
+        policy = bc.fit(replace(clone, seed=count), some, starts=starts)
+        found.append((count, evaluate(env, policy, seeds)))
     return found
 
 

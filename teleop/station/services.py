@@ -26,6 +26,7 @@ from teleop.station.probe.client import ProbeClient
 from teleop.station.probe.rollouts_cache import RolloutCache
 from teleop.station.quality.cache import QualityCache
 from teleop.station.review.live_reward import LiveReward
+from teleop.station.train.plans import PlanMaker
 from teleop.station.train.queue import TrainingQueue
 from teleop.station.web.throttle import BAD_TOKENS, NOTES, Tries
 from teleop.station.web.uploads import Uploads
@@ -74,6 +75,7 @@ class Station:
         self.runs = RunIndex(home)
         self.live_reward = LiveReward(self.runs)
         self.training = TrainingQueue(home, self.runs, self.database)
+        self.plans = PlanMaker(home, self.training.database)
         self.labels = LabelCounts(lambda: self.store)
         self.quality = QualityCache(self.database, lambda: self.store.mark())
         self.thinking, self.futures = ProbeClient(home), RolloutCache()

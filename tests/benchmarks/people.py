@@ -1,4 +1,4 @@
-"""What people do, as a reward: takeovers alone, presses while a policy practises, and what a learned reward looks at.
+"""What people do, as a reward: takeovers alone, presses, reasons and groups, and what a learned reward looks at.
 
 `make bench ARGS=tests/benchmarks/people.py` takes the next missing cell and adds a row to `results/people.jsonl`; stop
 it at any instant. ROBO_RLHF_PEOPLE_CELLS takes cells that match a pattern alone, such as "attribution/*" (ARM/SEED).
@@ -44,6 +44,7 @@ from robo_rlhf.sim.operators.takeover import TakeoverOperator
 from robo_rlhf.training import bc, ppo, reward, sac
 from robo_rlhf.training_tools.settings import BCSettings, PPOSettings, SACSettings
 from robo_rlhf.training_tools.viewers import Audience
+from tests.benchmarks.groups import groups
 from tests.benchmarks.matrix import add_row, stored_rows
 from tests.benchmarks.reasons import reasons
 
@@ -279,6 +280,7 @@ def _learned(obs: Array, action: Array, value: Array, seed: int) -> RewardModel:
 
 ARMS: dict[str, Callable[[int, Path], dict[str, Any]]] = {
     "attribution": attribution,
+    "groups": groups,
     "live": live,
     "reasons": reasons,
     "takeovers": takeovers,
@@ -334,6 +336,18 @@ def test_takeovers_alone_make_a_reward() -> None:
     assert np.mean([row["accuracy"][0] for row in rows]) >= 0.75, rows
     cloned, final = (sum(row[name][0] for row in rows) / len(rows) for name in ("cloned", "final"))
     assert wilson(round(final * EPISODES * len(rows)), EPISODES * len(rows)).low > cloned, (cloned, final)
+
+
+def test_what_is_said_of_a_group_is_true() -> None:
+    """Reward accuracy of each group: within 3 points of the truth over the seeds, which 80 % of intervals hold."""
+    rows = _rows("groups")
+    inside = []
+    for name in [name for name in rows[0] if isinstance(rows[0][name], dict)]:
+        said, true = (np.array([row[name][part] for row in rows]) for part in ("value", "true"))
+        inside += [row[name]["low"] <= row[name]["true"] <= row[name]["high"] for row in rows]
+        print(f"{name}: said {said.mean():.3f}, true {true.mean():.3f}, apart at most {abs(said - true).max():.3f}")
+        assert abs(said.mean() - true.mean()) <= 0.03, (name, said, true)
+    assert np.mean(inside) >= 0.8, inside
 
 
 def test_presses_save_steps() -> None:

@@ -23,9 +23,9 @@ TEAMS = {"zed": "left-handed", "ann": "right-handed"}
 QUESTIONS = ask(150, 4)
 
 
-def say(people: tuple[str, ...], *, against: tuple[str, ...]) -> list[Answer]:
+def opinions(questions: list[Question], people: tuple[str, ...], *, against: tuple[str, ...]) -> list[Answer]:
     """Return the answers of people who judge alike, and of those who judge the other way round."""
-    truth = teach(QUESTIONS)
+    truth = teach(questions)
     found = []
     for person in (*people, *against):
         for answer in truth:
@@ -33,6 +33,10 @@ def say(people: tuple[str, ...], *, against: tuple[str, ...]) -> list[Answer]:
             choice = OPPOSITE[choice] if person in against else choice
             found.append(replace(answer, annotator=person, value={"choice": choice}))
     return found
+
+
+def say(people: tuple[str, ...], *, against: tuple[str, ...]) -> list[Answer]:
+    return opinions(QUESTIONS, people, against=against)
 
 
 def fit(answers: list[Answer], teams: dict[str, str], *, per_group: bool) -> tuple[RewardModel, dict[str, object]]:

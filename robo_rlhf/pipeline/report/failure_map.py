@@ -10,6 +10,7 @@ import numpy as np
 from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.pipeline.report.charts import Axis, scatter_chart
 from robo_rlhf.pipeline.report.findings import Findings
+from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.sim.external.ids import naming
 
@@ -34,8 +35,7 @@ def failures_section(findings: Findings) -> str:
         return ""
     with closing(make_env(findings.config["task"], findings.config["num_envs"])) as env:
         starts = _starts(env, np.array(findings.after.seeds))
-        offered = np.arange(RECORD_SEED, RECORD_SEED + CANDIDATES)
-        found = map_failures(starts, failed, _starts(env, offered), offered)
+        found = _mapped(env, starts, failed)
         names = getattr(getattr(env, "task", None), "obs_names", ())
     if found is None:
         return ""
@@ -75,6 +75,19 @@ def map_failures(starts: Array, failed: Array, candidates: Array, seeds: Array) 
     worst = worst[count[worst] > NEAREST * failed.mean()]
     columns = (int(varied[first]), int(varied[second]))
     return FailureMap(columns, tuple(int(seeds[i]) for i in worst), tuple(int(count[i]) for i in worst))
+
+
+def failing_starts(env: VecEnv, tried: Evaluation) -> FailureMap | None:
+    """Return where a policy that was tried fails; None where it always does or never, or all starts are alike."""
+    failed = ~np.array(tried.success_end)
+    if failed.all() or not failed.any() or len(failed) < NEAREST:
+        return None
+    return _mapped(env, _starts(env, np.array(tried.seeds)), failed)
+
+
+def _mapped(env: VecEnv, starts: Array, failed: Array) -> FailureMap | None:
+    offered = np.arange(RECORD_SEED, RECORD_SEED + CANDIDATES)
+    return map_failures(starts, failed, _starts(env, offered), offered)
 
 
 def _advice(findings: Findings, found: FailureMap) -> str:

@@ -54,7 +54,7 @@ class TrainingQueue:
         self.records = Records(home)
         self.slots = max((os.cpu_count() or 1) - 1, 1)
         own = sqlite_file(database) == (home / "feedback.db").absolute()
-        self._database = None if own else database
+        self.database = None if own else database  # that commands are given
         self._lock = threading.RLock()
         self._watch: asyncio.Task[None] | None = None
         self._children: dict[str, subprocess.Popen[bytes]] = {}  # of this station, so that the system can forget them
@@ -244,7 +244,7 @@ class TrainingQueue:
         try:
             require_disk_space(self.home, NEEDED)
             command = ["run", *one.options, "--home", str(self.home)]
-            child = start_detached(command, self.records.log(one.run), self._database)
+            child = start_detached(command, self.records.log(one.run), self.database)
         except RoboRlhfError as error:
             _log.warning("the training %s was not started: %s", one.run, error)
             self._put(one, state="stopped", why=str(error))

@@ -16,7 +16,7 @@ from robo_rlhf.pipeline.demonstrations import ENOUGH
 from robo_rlhf.sim.external.ids import is_outside
 from teleop.input.key_bindings import Binding
 from teleop.station.monitor.runs import LONGEST_TITLE
-from teleop.station.train.choices import dataset_choices, task_names, usual
+from teleop.station.train.choices import DatasetChoice, dataset_choices, task_names, usual
 from teleop.station.train.progress import SIZES, expected_seconds, progress
 from teleop.station.train.queue import MOST_AT_ONCE, Job, TrainingQueue
 from teleop.station.web.auth import ForbiddenError, SignedIn, principal_of, requires, station_of
@@ -65,6 +65,15 @@ class NewTraining(BaseModel):
     rounds: Annotated[int | None, Field(ge=1, le=MOST_ROUNDS)] = None  # people answer while the policy practises
     size: Literal["default", "quick", "tiny"] = "default"
     minutes: Annotated[int, Field(ge=1, le=MOST_MINUTES)] = 15  # of work, where the size is the default
+
+
+class NewPlan(BaseModel):
+    """A plan of a task, from the demonstrations in a dataset."""
+
+    model_config = ConfigDict(extra="forbid")
+    task: Annotated[str, Field(min_length=1, max_length=200)]
+    dataset: Annotated[str, Field(min_length=1, max_length=400)]
+    target: Annotated[int, Field(ge=1, le=99)] = 90  # success [%]
 
 
 class RunAct(BaseModel):
@@ -118,6 +127,22 @@ def command(request: Request, body: NewTraining, me: Operator) -> dict[str, Any]
     }
 
 
+@router.get("/api/train/plan")
+def plan(request: Request, me: Operator, task: str, dataset: str) -> dict[str, Any]:
+    """Return the newest plan of a task beside a dataset, in words, and whether one is being made."""
+    _check_choice(request, me, task, dataset)
+    found = station_of(request).plans.view(task, dataset)
+    return {**found, "why": station_of(request).outward(found["why"])}
+
+
+@router.post("/api/train/plan")
+def make_plan(request: Request, body: NewPlan, me: Operator) -> dict[str, bool]:
+    """Begin a plan; it takes a minute."""
+    _check_choice(request, me, body.task, body.dataset)
+    station_of(request).plans.make(body.task, body.dataset, body.target)
+    return {"begun": True}
+
+
 @router.post("/api/train/runs/{run}")
 def act(request: Request, run: str, body: RunAct, me: Operator) -> dict[str, bool]:
     """Stop, continue, rename or delete a run: operators those that they asked for, administrators all."""
@@ -144,6 +169,21 @@ def shown_command(options: Iterable[str]) -> str:
     return shlex.join(["robo-rlhf", "run", *options])
 
 
+def _check_choice(request: Request, me: SignedIn, task: str, dataset: str) -> DatasetChoice:
+    """Return the dataset that was chosen for a task.
+
+    Raises:
+        NotFoundError: no such task, or no dataset with demonstrations of it.
+    """
+    found = dataset_choices(station_of(request).library, me.person.name)
+    if task not in {one["name"] for one in task_names(found)}:
+        raise NotFoundError("task", task, "Choose one of those in the list.")
+    chosen = next((one for one in found.get(task, []) if one.name == dataset), None)
+    if chosen is None:
+        raise NotFoundError(f"dataset with successes of {task}", dataset, "Choose one of those in the list.")
+    return chosen
+
+
 def _options(request: Request, me: SignedIn, body: NewTraining) -> list[str]:
     """Return the options of `robo-rlhf run`.
 
@@ -151,12 +191,7 @@ def _options(request: Request, me: SignedIn, body: NewTraining) -> list[str]:
         NotFoundError: no such task, or no dataset with demonstrations of it.
         InvalidValueError: more demonstrations than there are, or fewer questions than rounds.
     """
-    found = dataset_choices(station_of(request).library, me.person.name)
-    if body.task not in {task["name"] for task in task_names(found)}:
-        raise NotFoundError("task", body.task, "Choose one of those in the list.")
-    dataset = next((one for one in found.get(body.task, []) if one.name == body.dataset), None)
-    if dataset is None:
-        raise NotFoundError(f"dataset with successes of {body.task}", body.dataset, "Choose one of those in the list.")
+    dataset = _check_choice(request, me, body.task, body.dataset)
     if body.demos is not None and body.demos > dataset.successes:
         raise InvalidValueError(
             "demonstrations", body.demos, f"at most the {dataset.successes} that {body.dataset} holds"

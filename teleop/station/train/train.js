@@ -6,12 +6,14 @@ import { copyable } from "../shared/copy.js";
 import { bindKeys } from "../shared/keys.js";
 import { element } from "../shared/made.js";
 import { byId } from "../shared/player/transport.js";
+import { Plan } from "./plan.js";
 import { howLong, Trainings } from "./trainings.js";
 
 const { tasks, datasets, usual, sizes, most, asked, keys } = pageData();
 /** @param {string} id */
 const field = (id) => /** @type {HTMLInputElement} */ (document.getElementById(id));
 const list = new Trainings();
+const plan = new Plan(() => ({ task: field("task").value, dataset: field("dataset").value }));
 let newest = 0; // number of the newest question about the command
 let later = 0;
 
@@ -77,6 +79,7 @@ function describe() {
   byId("size-about", HTMLParagraphElement).textContent = sizes[field("size").value]?.about || "";
   byId("minutes-field", HTMLDivElement).hidden = field("size").value !== "default";
   byId("go", HTMLButtonElement).disabled = !chosen;
+  plan.chosen();
   clearTimeout(later);
   later = setTimeout(foretell, 200);
 }
