@@ -26,7 +26,7 @@ LOG_STD_RANGE = (-5.0, 2.0)
 class TanhGaussianPolicy(PolicyOnBase):
     """Action = base + scale * tanh(z), z normal; features are the observation, then the base's action.
 
-    On a base with cameras, what that saw comes between the two: it is what this one sees, and whoever learns values
+    On a base with cameras, what that saw comes between the two: it is what this one sees, and what learns values
     has the whole observation.
     """
 
