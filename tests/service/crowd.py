@@ -34,6 +34,7 @@ class Plan:
     seconds: float = 30.0  # [s] that do
     watch: bool = False  # whether each question's clips are fetched too, as poses
     lazy: float = 0.0  # share of questions that are left lying, as by a page that was closed
+    grace: float = 120.0  # [s] for what was asked for before the end
     enough: float = float("inf")  # [s] without any question after which a person goes home
 
 
@@ -209,9 +210,13 @@ async def crowd(plan: Plan) -> Seen:
         person.hang_up()  # they came a while ago
         person.counts_from = begin + plan.warm
     until = begin + plan.warm + plan.seconds
-    await asyncio.gather(
-        *(person.work(max(plan.arrive, plan.every) * i / len(people), until) for i, person in enumerate(people))
-    )
+    offset = max(plan.arrive, plan.every) / len(people)
+    works = asyncio.gather(*(person.work(offset * i, until) for i, person in enumerate(people)))
+    try:
+        await asyncio.wait_for(works, plan.warm + plan.seconds + plan.grace)
+    except TimeoutError:
+        seen.statuses["none"] = 1
+        seen.odd.append(f"something had no answer {plan.grace:.0f} s after the end")
     return seen
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from tests.service.crowd import Plan, Seen
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0  # [s] for a station to answer on a busy machine
+SIGN_IN = 600.0  # [s] for hundreds to sign in there
 
 
 class Running:
@@ -112,8 +114,9 @@ class Crowd:
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
+        self.longest = plan.warm + plan.seconds + plan.grace + PATIENCE
         self._say(json.dumps(asdict(plan)))
-        told = self._hear()
+        told = self._hear(SIGN_IN)
         assert told == {"signed_in": len(plan.links)}, told
 
     def begin(self) -> None:
@@ -126,7 +129,7 @@ class Crowd:
 
     def end(self) -> Seen:
         """Wait until they are done and return what they saw."""
-        seen = Seen(**self._hear())
+        seen = Seen(**self._hear(self.longest))
         self.process.wait(10)
         return seen
 
@@ -135,8 +138,10 @@ class Crowd:
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
 
-    def _hear(self) -> dict[str, Any]:
+    def _hear(self, longest: float) -> dict[str, Any]:
+        """Return the next line within so many seconds."""
         assert self.process.stdout is not None
+        assert select.select([self.process.stdout], [], [], longest)[0], f"the crowd said nothing for {longest:.0f} s"
         line = self.process.stdout.readline()
         assert line, "the crowd has ended"
         found: dict[str, Any] = json.loads(line)
