@@ -32,9 +32,9 @@ SIGN_IN = 600.0  # [s] for hundreds to sign in there
 class Running:
     """A station over a data home and a database, at one port."""
 
-    def __init__(self, home: Path, database: str) -> None:
-        """Start it."""
-        self.home, self.database = home, database
+    def __init__(self, home: Path, database: str, *words: str) -> None:
+        """Start it, with further `words` on its command line."""
+        self.home, self.database, self.words = home, database, words
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -44,7 +44,7 @@ class Running:
     def start(self) -> "subprocess.Popen[str]":
         """Start the process and wait until it answers."""
         command = [sys.executable, "-m", "robo_rlhf.cli.main", "serve", "--no-open", "--port", str(self.port)]
-        command += ["--home", str(self.home), "--database", self.database]
+        command += ["--home", str(self.home), "--database", self.database, *self.words]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=self.log, stderr=self.log, text=True)
         until = time.monotonic() + PATIENCE
         while True:
@@ -85,9 +85,9 @@ def busy(pid: int) -> float:
 
 
 @contextlib.contextmanager
-def running(home: Path, database: str) -> Iterator[Running]:
+def running(home: Path, database: str, *words: str) -> Iterator[Running]:
     """Run a station."""
-    station = Running(home, database)
+    station = Running(home, database, *words)
     try:
         yield station
     finally:
