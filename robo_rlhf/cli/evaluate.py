@@ -21,6 +21,7 @@ from robo_rlhf.core.files import data_home
 from robo_rlhf.policies.latest_policy import policy_at
 from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.names import MaybeWorld, OnRobot
+from robo_rlhf.vision.torch_device import OnTorchDevice
 
 if TYPE_CHECKING:
     from robo_rlhf.core.types import VecEnv
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("evaluate")
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(OnRobot, OnCluster):
+class Evaluate(OnRobot, OnTorchDevice, OnCluster):
     """Run a policy on fixed seeds; report success and style with 95 % intervals.
 
     The result of each episode is kept as it ends; stopped, the same command continues with the seeds that are missing.

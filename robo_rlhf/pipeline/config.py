@@ -306,7 +306,6 @@ class PipelineConfig(CheckedSettings):
             InvalidValueError: it is asked for.
         """
         for name, given, usual in (
-            ("learner", self.learner, "ppo"),
             ("self_imitation_rounds", self.self_imitation_rounds, 0),
             ("choose_execution_horizon", self.choose_execution_horizon, False),
             ("demos", self.demos > 0, True),
@@ -324,7 +323,7 @@ class PipelineConfig(CheckedSettings):
         if not asked.get("cameras"):
             return
         if self.rl is not self.finetune:
-            expected = "ppo: steps that SAC keeps and judges again have no pictures"
+            expected = "ppo, or reward.reward=ensemble: steps that SAC keeps and judges again have no pictures"
             raise InvalidValueError("learner with a reward that has cameras", self.learner, expected)
         cloned = self.clone.settings if self.clone.policy == "visual" else {}
         same = all(cloned.get(name) == asked.get(name) for name in ("cameras", "size", "encoder", "shared"))
