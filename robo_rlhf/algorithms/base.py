@@ -17,6 +17,7 @@ import tyro
 from robo_rlhf.core.checks import RunName
 from robo_rlhf.core.files import data_home, find_dataset, run_folder
 from robo_rlhf.sim.names import OnRobot
+from robo_rlhf.trackers import Track
 
 if TYPE_CHECKING:
     from robo_rlhf.core.runs import Run
@@ -93,6 +94,8 @@ class RunAlgorithm(Algorithm):
 
     run: RunName = ""
     """Name of the run, a folder among the runs of the data home; that of the algorithm where empty."""
+    track: Track = ""
+    """Send metrics, configuration and result to a tracker too, beside the files for TensorBoard."""
 
     @property
     def folder(self) -> Path:

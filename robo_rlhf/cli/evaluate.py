@@ -4,6 +4,7 @@ import json
 import sys
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -129,18 +130,30 @@ class Evaluate(OnRobot):
 
         from robo_rlhf.policies.checkpoint import load_policy
         from robo_rlhf.rollouts.evaluation import FIRST_SEED
-        from robo_rlhf.rollouts.looks import check_looks, evaluate_looks
+        from robo_rlhf.rollouts.looks import KINDS, check_looks, evaluate_looks
 
         policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
         check_looks(policy, self.looks)
         seeds = np.arange(FIRST_SEED, FIRST_SEED + self.episodes)
-        return evaluate_looks(env, policy, seeds, self.looks, policy_seed=self.policy_seed)
+        delay = self.delay_of(path)
+        total = len(KINDS) * env.horizon * -(-self.episodes // env.num_envs)
+        with nullcontext() if self.json else progress_bar(f"{self.looks} looks of each kind") as tell:
+            done = iter(range(1, 10**9))
+            on_step = None if tell is None else lambda t, step: tell(next(done), total, {})
+            run = partial(evaluate_looks, env, policy, seeds, self.looks, policy_seed=self.policy_seed)
+            return run(mask_delay=delay, on_step=on_step)
+
+    def delay_of(self, path: Path) -> int | None:
+        """Return the delay of the mask that a policy is run with: what is asked for, else as it was trained."""
+        from robo_rlhf.policies.checkpoint import load_meta
+
+        return load_meta(path).get("mask_delay") if self.mask_delay is None else self.mask_delay
 
     def evaluate(self, env: "VecEnv", path: Path) -> "tuple[Evaluation, KeptResults]":
         """Load one policy and run it; return its evaluation, and what is kept of it until it is reported."""
         import numpy as np
 
-        from robo_rlhf.policies.checkpoint import load_meta, load_policy
+        from robo_rlhf.policies.checkpoint import load_policy
         from robo_rlhf.rollouts.evaluation import FIRST_SEED
         from robo_rlhf.rollouts.kept_evaluation import KeptResults, evaluate_keeping
         from robo_rlhf.sim.envs.partial_observation import mask_observations
@@ -148,9 +161,14 @@ class Evaluate(OnRobot):
 
         policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
         policy.look_at(env)
-        mask_delay = load_meta(path).get("mask_delay") if self.mask_delay is None else self.mask_delay
+        mask_delay = self.delay_of(path)
         env = mask_observations(env, mask_delay)
-        request = {"task": env.name, "mask_delay": mask_delay, "policy_seed": self.policy_seed, **versions()}
+        request: dict[str, Any] = {
+            "task": env.name,
+            "mask_delay": mask_delay,
+            "policy_seed": self.policy_seed,
+            **versions(),
+        }
         request |= {"conditions": asdict(self.conditions)} if self.conditions else {}
         kept = KeptResults(path, {**request, "episodes": self.episodes, "num_envs": env.num_envs})
         seeds = np.arange(FIRST_SEED, FIRST_SEED + self.episodes)

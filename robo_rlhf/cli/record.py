@@ -4,7 +4,7 @@ import getpass
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
@@ -25,6 +25,7 @@ from robo_rlhf.core.checks import (
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.files import data_home, feedback_database, find_dataset, new_dataset
 from robo_rlhf.core.registry import Choices, known
+from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.names import OnRobot, World
 from teleop.devices import DEVICES
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from robo_rlhf.data.dataset import Dataset
     from teleop.devices import Device, Handheld
     from teleop.session.unattended import RecordedSummary
-    from teleop.worlds.native import NativeWorld
     from teleop.worlds.opening import World as DrivenWorld
 
 
@@ -57,6 +57,7 @@ class Record(OnRobot):
         robo-rlhf record --task pick_place --device scripted --episodes 25
         robo-rlhf record --env Pusher-v5 --controls joint1=0,joint2=1,joint3=2
         robo-rlhf record --task reach --device replay --set episode=samples/reach/reach-3000001 --dataset again
+        robo-rlhf record --task pick_place --delay-frames 2 --delay-actions 1 --speed-limit 0.5
     """
 
     stopped: ClassVar = STAYS
@@ -79,6 +80,8 @@ class Record(OnRobot):
     """What drives the columns of an action, such as x=0,y=1,z=2,gripper=3; kept for the task, changed on the page."""
     seed: MaybeSeed = None
     """Seed of the first episode, those of the next count up; else what follows the highest in the dataset."""
+    conditions: tyro.conf.OmitArgPrefixes[Conditions] = field(default_factory=Conditions)
+    """Conditions of the real world that are recorded under: for who drives, and for policies."""
     only_successes: bool = False
     """Move episodes that fail to the dataset's trash."""
     no_pace: bool = False
@@ -104,8 +107,8 @@ class Record(OnRobot):
         from teleop.input.action_mapping import check_joints
         from teleop.worlds.opening import open_driven
 
-        if self.controls or is_outside(self.task) or device.handheld:  # what cannot be driven is refused here
-            with closing(open_driven(self.task)) as world:
+        if self.controls or is_outside(self.task) or device.handheld or self.conditions:  # refused here, if at all
+            with closing(open_driven(self.task, self.conditions)) as world:
                 self._remember(world)
                 if device.gives_joints:
                     check_joints(self.device, self.task, world.usual_controls)
@@ -131,6 +134,8 @@ class Record(OnRobot):
 
         self._refuse("the browser", episodes=self.episodes is not None, operator=bool(self.operator), json=self.json)
         asked = {"task": self.task, "dataset": self.dataset, "seed": self.seed, "policy": self.policy, "start": 1}
+        usual = asdict(Conditions())
+        asked |= {name: value for name, value in asdict(self.conditions).items() if value != usual[name]}
         query = urlencode({name: value for name, value in asked.items() if value not in ("", None)})
         outside = (self.task,) if is_outside(self.task) else ()
         return run_station(Serve(home=self.home, env=outside), data_home(self.home).absolute(), f"/operate?{query}")
@@ -150,6 +155,7 @@ class Record(OnRobot):
             seed=self.seed,
             policy=self.policy,
             label=self.device,
+            conditions=self.conditions,
         )
         try:
             status = drive(env, cast("type[Handheld]", device), options, begin, self.episodes)
@@ -186,10 +192,9 @@ class Record(OnRobot):
             raise InvalidValueError("--device", f"{self.device} in {self.task}", expected)
         if self.controls:
             raise InvalidValueError("--controls", f"device {self.device}", "a device that a person holds")
-        from robo_rlhf.sim.tasks import TASKS
-        from teleop.worlds.native import NativeWorld
+        from teleop.worlds.opening import open_driven
 
-        env = NativeWorld(TASKS[self.task](), 1, nthread=1)
+        env = open_driven(self.task, self.conditions)
         if self.policy:
             raise InvalidValueError("--policy", f"device {self.device}", "a device that a person holds")
         if self.device == "replay":
@@ -224,7 +229,7 @@ class Record(OnRobot):
             print(f"recovered {episode_id}, which a crash had cut short", file=sys.stderr)
         return dataset
 
-    def _record(self, env: "NativeWorld", device: "Device", dataset: "Dataset", done: "list[RecordedSummary]") -> None:
+    def _record(self, env: "DrivenWorld", device: "Device", dataset: "Dataset", done: "list[RecordedSummary]") -> None:
         """Record until there are enough, and note in `done` what was."""
         from teleop.session.unattended import UnattendedSession
 

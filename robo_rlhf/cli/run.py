@@ -26,6 +26,7 @@ from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.rewards import REWARDS
 from robo_rlhf.sim.names import OnRobot, Task
+from robo_rlhf.trackers import Track
 
 if TYPE_CHECKING:
     from robo_rlhf.core.stats import Interval
@@ -98,6 +99,8 @@ class RunCommand(OnRobot, SightOptions):
         Choices(REWARDS, "--set reward.reward=NAME"),
     ] = ()
     """Any other setting, as NAME=VALUE with dots for what lies inside: clone.updates=8000. May be repeated."""
+    track: Track = ""
+    """Send metrics, configuration, report and clips to a tracker too, beside the files for TensorBoard."""
     home: Path | None = None
     """Where recordings and runs live; else $ROBO_RLHF_HOME, else ./recordings."""
     json: bool = False
@@ -110,6 +113,7 @@ class RunCommand(OnRobot, SightOptions):
         from robo_rlhf.pipeline.demonstrations import default_explained
         from robo_rlhf.pipeline.loop import run_loop
         from robo_rlhf.pipeline.report.page import write_report
+        from robo_rlhf.trackers.base import tracking
 
         note = "" if self.dataset or path.exists() or not config.demos else default_explained(config)
         people = None
@@ -117,7 +121,7 @@ class RunCommand(OnRobot, SightOptions):
             from robo_rlhf.cli.answering import HumanAnnotators
 
             people = HumanAnnotators(home, path)
-        with StageBars(quiet=people is not None, note=note) as watch:
+        with tracking(self.track, path), StageBars(quiet=people is not None, note=note) as watch:
             before, after = run_loop(config, path, home, observer=watch, annotators=people)
             report = write_report(path, home, watch)
         self.show(before, after, report, demos=config.demos)

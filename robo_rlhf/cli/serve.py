@@ -98,6 +98,7 @@ def run_station(options: Serve, home: Path, path: str = "/") -> int:
             home,
             database=where,
             port=int(listener.getsockname()[1]),
+            proxied=bool(proxies),
             hosts=names_of(options.host, options.allow_host),
             private_webhooks=options.allow_private_webhooks,
             lean=options.lean,

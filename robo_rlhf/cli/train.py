@@ -53,12 +53,15 @@ def train(algorithm: Algorithm) -> int:
         RoboRlhfError: as the algorithm's `check` and `train`.
     """
     from robo_rlhf.processes.heartbeat import held
+    from robo_rlhf.trackers.base import tracking
 
     with ExitStack() as stack:
         if algorithm.folder is not None:
             stack.enter_context(held(algorithm.folder))
         algorithm.check()
         use_one_thread()
+        if algorithm.folder is not None:
+            stack.enter_context(tracking(getattr(algorithm, "track", ""), algorithm.folder))
         rows = algorithm.train(TerminalSession(algorithm, stack))
     print_rows(rows, as_json=algorithm.json)
     return 0

@@ -9,6 +9,8 @@ import numpy as np
 
 from robo_rlhf.contracts.clauses import Contract, require, require_array, require_same
 from robo_rlhf.core.types import Array, Step
+from robo_rlhf.sim.envs.conditioned_env import FORCE, ConditionedEnv
+from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.operators.scripted import PERFECT, ScriptedOperator
 from robo_rlhf.sim.physics.model_identity import compiled_hash
@@ -234,6 +236,27 @@ def state_holds_everything(trial: TaskTrial) -> None:
         require_same(trial.future(used, noises), trial.future(fresh, noises), text, kind)
 
 
+def conditions_are_restored(trial: TaskTrial) -> None:
+    """With every condition of the real world on, a frame is entered with all that was on the way, bit for bit."""
+    kind, seeds, rng = trial.kind, np.arange(2), np.random.default_rng(3)
+    force = 1.0 if FORCE in trial.run.signals else 0.0
+    conditions = Conditions(0.3, 2, 3, 0.01, 0.5, force)
+    env, fresh = (ConditionedEnv(trial.env(2), conditions) for _ in range(2))
+    shown, states = [env.reset(seeds)], [env.get_state()]
+    forces: list[Array | None] = [None]
+    sent = rng.uniform(-1, 1, (16, 2, env.act_dim)).astype(np.float32)
+    for action in sent:
+        step = copied(env.step(action))
+        shown, states, forces = [*shown, step.obs], [*states, env.get_state()], [*forces, step.signals.get(FORCE)]
+    for k in range(len(shown)):
+        text = f"frame {k} of an episode under conditions is shown otherwise when it is entered again"
+        require_same(fresh.resume(seeds, np.stack(states[: k + 1]), sent[:k], forces[k]), shown[k], text, kind.observe)
+        for t in range(k, min(k + 5, len(sent))):
+            found = copied(fresh.step(sent[t])).obs, fresh.get_state()
+            text = f"an episode under conditions goes on otherwise from frame {k}"
+            require_same(found, (shown[t + 1], states[t + 1]), text, kind.observe)
+
+
 def one_copy_is_as_one_of_many(trial: TaskTrial) -> None:
     """Copy 5 of 64 does bit for bit what it does alone, at every stage of an episode."""
     run, kind, rng = trial.run, trial.kind, np.random.default_rng(2)
@@ -301,6 +324,7 @@ CONTRACT = Contract(
         style_is_measured,
         same_seed_same_episode,
         state_holds_everything,
+        conditions_are_restored,
         one_copy_is_as_one_of_many,
         model_never_changes,
         has_cameras,

@@ -23,6 +23,7 @@ def model_card(checkpoint: Path, manifest: Mapping[str, Any], meta: Mapping[str,
         f"- Rate: {manifest['control_hz']:g} actions a second.\n"
         f"- Actions, each from -1 to 1: {', '.join(manifest['action_names'])}.\n"
         f"- Observations, in the units of the simulation (m, rad, m/s, N): {', '.join(names)}.\n"
+        f"{_pictures(manifest)}"
         "- Normalisation is inside the networks. Noise is an input of those that sample: `policy.json` says how much.\n"
         "- What is not finite, or lacks a name, is refused. Limit what the robot may do on the robot, too.",
         "## Licences",
@@ -68,6 +69,16 @@ def _success(checkpoint: Path, run: Path | None) -> str:
 
 def _table(facts: Mapping[str, object]) -> str:
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())])
+
+
+def _pictures(manifest: Mapping[str, Any]) -> str:
+    """Return what the pictures of a policy with cameras have to be."""
+    lines = [
+        f"- Picture `{name}`: {' x '.join(map(str, about['shape']))} of {about['dtype']} from {about['range'][0]} to "
+        f"{about['range'][1]} ({about['layout']}).\n"
+        for name, about in manifest.get("pictures", {}).items()
+    ]
+    return "".join(lines) + ("- Its encoders are the first network; it looks when it predicts.\n" if lines else "")
 
 
 def _example(names: list[str]) -> str:

@@ -6,7 +6,7 @@ and `exported_policy.py`, which runs them with numpy and onnxruntime.
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import metadata
 from io import BytesIO
 from pathlib import Path
@@ -21,11 +21,13 @@ from robo_rlhf.deploy import exported
 from robo_rlhf.deploy.card import model_card
 from robo_rlhf.policies.base import Part
 from robo_rlhf.policies.checkpoint import load_meta, load_policy
+from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.sim.envs.partial_observation import ObservationMask
 from robo_rlhf.sim.envs.task_env import make_env
 
-FORMAT = 1
+FORMAT, SEEING = 1, 2  # of policy.json; with pictures, or columns that are not shown
 Format = Literal["onnx", "torch"]
+PICTURE = {"dtype": "uint8", "layout": "rows, columns, RGB; the top row first", "range": [0, 255]}
 SUFFIX = {"onnx": "onnx", "torch": "pt2"}
 
 
@@ -77,6 +79,11 @@ def deployable(checkpoint: Path) -> Deployable:
         "control_hz": round(control_hz, 6),
         "parts": [_described(part) for part in policy.parts()],
     }
+    seeing = getattr(policy, "base", None) or policy
+    if isinstance(seeing, VisualPolicy):
+        manifest |= {"format": SEEING, "columns": seeing.columns.tolist()}
+        side = seeing.sight.size if seeing.sight is not None else 0
+        manifest["pictures"] = {name: PICTURE | {"shape": [side, side, 3]} for name in seeing.cameras}
     delay = meta.get("mask_delay")
     if delay is not None:
         mask = ObservationMask(names, delay)
@@ -92,7 +99,8 @@ def _names(env: Any, what: Literal["obs", "action"], size: int) -> list[str]:
 
 def _described(part: Part) -> dict[str, Any]:
     return {name: value for name, value in part._asdict().items() if name not in ("network", "function")} | {
-        "inputs": dict(part.inputs)
+        "inputs": dict(part.inputs),
+        "pictures": dict(part.pictures),
     }
 
 
@@ -117,7 +125,7 @@ def export_policy(checkpoint: Path, folder: Path, kind: Format = "onnx") -> Depl
     try:
         for number, (module, part) in enumerate(zip(found.modules(), found.manifest["parts"], strict=True)):
             part["file"] = f"part-{number}.{SUFFIX[kind]}"
-            write_atomic(made / part["file"], _program(module.eval(), part["inputs"], kind))
+            write_atomic(made / part["file"], _program(module.eval(), part, kind))
         write_atomic(made / "policy.json", json.dumps(found.manifest, indent=2).encode())
         write_atomic(made / "README.md", model_card(checkpoint, found.manifest, found.meta).encode())
         write_atomic(made / "exported_policy.py", Path(exported.__file__).read_bytes())
@@ -138,9 +146,11 @@ def _require(kind: Format) -> None:
             ) from None
 
 
-def _program(module: nn.Module, inputs: Mapping[str, int], kind: Format) -> bytes:
-    """Return a network as a file of its format, for any number of rows."""
-    example: Sequence[Tensor] = [torch.zeros(2, columns) for columns in inputs.values()]
+def _program(module: nn.Module, part: Mapping[str, Any], kind: Format) -> bytes:
+    """Return a network, of the manifest's `part`, as a file of its format, for any number of rows."""
+    example = [torch.zeros(2, columns) for columns in part["inputs"].values()]
+    example += [torch.zeros(2, side, side, 3, dtype=torch.uint8) for side in part["pictures"].values()]
+    inputs, output = [*part["inputs"], *part["pictures"]], "features" if part["pictures"] else "actions"
     rows = torch.export.Dim("rows")
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch and onnxscript warn of what they do to each other
@@ -149,7 +159,7 @@ def _program(module: nn.Module, inputs: Mapping[str, int], kind: Format) -> byte
             into = BytesIO()
             torch.export.save(program, into)
             return into.getvalue()
-        written = torch.onnx.export(program, (), input_names=list(inputs), output_names=["actions"], verbose=False)
+        written = torch.onnx.export(program, (), input_names=inputs, output_names=[output], verbose=False)
     if written is None:
         raise InvalidValueError("export to ONNX", "a network", "one that torch can write as ONNX")
     data: bytes = written.model_proto.SerializeToString()

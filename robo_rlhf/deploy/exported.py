@@ -6,6 +6,11 @@ It imports nothing of robo_rlhf, only numpy, and onnxruntime for ONNX. On a robo
     policy = ExportedPolicy("folder/of/the/export")
     policy.reset()
     action = policy.act({"hand_x": 0.1, ...})  # one number for each name in policy.obs_names; returns (act_dim,)
+
+A policy with cameras also takes pictures, (H, W, 3) uint8 by camera, as policy.manifest["pictures"] says; where
+policy.looks() is false, the next action needs none:
+
+    action = policy.act({"hand_x": 0.1, ...}, {"front": front, "wrist": wrist})
 """
 
 import json
@@ -18,7 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-Run = Callable[[Mapping[str, Array]], Array]  # inputs of a network by name, (N, columns) float32 each → its actions
+# Inputs of a network by name, (N, columns) float32 or (N, H, W, 3) uint8 each → its actions, or its features
+Run = Callable[[Mapping[str, Array]], Array]
+NOTHING: Mapping[str, Array] = {}
 Request = tuple[int, dict[str, Array]]  # which part is to be run, and on what
 
 
@@ -47,6 +54,45 @@ def observation(given: "Mapping[str, float] | Sequence[float] | Array", names: S
     if wrong:
         raise ValueError(f"observation: {', '.join(wrong[:8])} not finite")
     return found
+
+
+def checked_pictures(given: object, cameras: Mapping[str, Mapping[str, Any]]) -> dict[str, Array]:
+    """Return the picture (H, W, 3) uint8 of each of `cameras`, which are as the manifest describes them.
+
+    Raises:
+        ValueError: one is missing, unknown, or not as the policy was trained with; it is named.
+    """
+    found: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {}
+    missing, unknown = [n for n in cameras if n not in found], [str(n)[:40] for n in found if n not in cameras]
+    for what, which in (("missing", missing), ("unknown", unknown)):
+        if which:
+            raise ValueError(f"pictures: {what}: {', '.join(which[:8])}; expected {', '.join(cameras) or 'none'}")
+    return {name: _picture(name, found[name], tuple(about["shape"])) for name, about in cameras.items()}
+
+
+def _picture(name: str, given: object, shape: tuple[int, ...]) -> Array:
+    expected = f"expected {shape} of uint8 from 0 to 255: rows, columns, RGB"
+    try:
+        found = np.asarray(given)
+    except ValueError:  # rows of different length
+        raise ValueError(f"picture of {name}: rows of different length; {expected}") from None
+    high, wide, channels = shape
+    problem = ""
+    if found.dtype.kind not in "iu":
+        problem = f"numbers of {found.dtype}"
+    elif found.shape == (channels, high, wide):
+        problem = "channels first"
+    elif found.shape[:2] == (high, wide) and found.ndim in (2, 3) and found.shape != shape:
+        problem = (
+            "one channel, such as depth" if found.ndim == 2 or found.shape[2] == 1 else f"{found.shape[2]} channels"
+        )
+    elif found.shape != shape:
+        problem = f"shape {found.shape}"
+    elif found.dtype != np.uint8 and (found.min() < 0 or found.max() > 255):
+        problem = f"numbers from {found.min()} to {found.max()}"
+    if problem:
+        raise ValueError(f"picture of {name}: {problem}; {expected}")
+    return np.ascontiguousarray(found, np.uint8)
 
 
 class Queue:
@@ -91,24 +137,43 @@ class Stepper:
         self.manifest, self.noise = manifest, noise
         self.parts: list[dict[str, Any]] = manifest["parts"]
         self.queues = [Queue(part) for part in self.parts]
+        self.features: Array | None = None  # of the last look, where the first part has pictures
         self.seen = deque[Array](maxlen=max(part["history"] for part in self.parts))
         mask = manifest.get("mask")
         self.earlier = deque[Array](maxlen=mask["delay"] + 1) if mask else None
 
     def look(self, obs: Array) -> Array:
-        """Return the observation (obs_dim,) as the policy was trained to see it, and remember it."""
+        """Return the observation (k,) as the networks get it, and remember it: masked, with what the cameras showed."""
         if self.earlier is not None:
             mask, full = self.manifest["mask"], self.earlier.maxlen or 1
             self.earlier.extend([obs] * (full - len(self.earlier) if len(self.earlier) < full - 1 else 1))
             before = self.earlier[0]
             obs = np.where(mask["hidden"], np.float32(0), np.where(mask["late"], before, obs))
+        if "columns" in self.manifest:
+            obs = obs[self.manifest["columns"]]
+        if self.features is not None:
+            obs = np.concatenate([obs, self.features])
         self.seen.extend([obs] * (1 if self.seen else self.seen.maxlen or 1))
         return obs
 
-    def act(self, obs: Array) -> Generator[Request, Array, Array]:
-        """Yield each network to run as (part, inputs), be sent what it gives, and return the action (act_dim,)."""
+    def looks(self) -> bool:
+        """Whether the next action depends on new pictures: not while predicted actions wait."""
+        if not self.parts[0].get("pictures"):
+            return False
+        part = self.parts[1]
+        return bool(part["chunk"] == 0 or part["history"] > 1 or self.queues[1].due())
+
+    def act(self, obs: Array, pictures: Mapping[str, Array] = NOTHING) -> Generator[Request, Array, Array]:
+        """Yield each network to run as (part, inputs), be sent what it gives, and return the action (act_dim,).
+
+        `pictures` are as `checked_pictures` returns them; they may be left out where the policy does not look.
+        """
+        if self.looks():
+            self.features = (yield 0, {name: pictures[name][None] for name in self.parts[0]["pictures"]})[0]
         obs, action = self.look(obs), None
         for k, (part, queue) in enumerate(zip(self.parts, self.queues, strict=True)):
+            if part.get("pictures"):
+                continue
             if part["chunk"] == 0:
                 action = np.asarray((yield k, self.inputs(part, obs, action))[0])
                 continue
@@ -221,13 +286,27 @@ class ExportedPolicy:
         """Begin an episode: forget what was seen and queued."""
         self.stepper = Stepper(self.manifest, self.noise)
 
-    def act(self, obs: "Mapping[str, float] | Sequence[float] | Array") -> Array:
+    def looks(self) -> bool:
+        """Whether the next action depends on new pictures."""
+        return self.stepper.looks()
+
+    def act(
+        self,
+        obs: "Mapping[str, float] | Sequence[float] | Array",
+        pictures: "Mapping[str, Array] | None" = None,
+    ) -> Array:
         """Return the action (act_dim,) in [-1, 1] for one observation: (obs_dim,), or a number for each name.
 
+        `pictures`: (H, W, 3) uint8 by camera, for a policy with cameras; needed where `looks` says so.
+
         Raises:
-            ValueError: the observation lacks a name, has another size, or is not finite.
+            ValueError: the observation lacks a name, has another size, or is not finite; or a picture is missing or
+                not as the policy was trained with.
         """
-        steps = self.stepper.act(observation(obs, self.obs_names))
+        seen: dict[str, Array] = {}
+        if pictures is not None or self.looks():
+            seen = checked_pictures(pictures, self.manifest.get("pictures", {}))
+        steps = self.stepper.act(observation(obs, self.obs_names), seen)
         given: Array | None = None
         while True:
             try:

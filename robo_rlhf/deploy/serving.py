@@ -15,7 +15,7 @@ from torch import Tensor
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
 from robo_rlhf.deploy.export import Deployable
-from robo_rlhf.deploy.exported import Safety, Stepper, numpy_noise, observation
+from robo_rlhf.deploy.exported import Safety, Stepper, checked_pictures, numpy_noise, observation
 from robo_rlhf.deploy.served_log import Served, ServedLog, check_pictures
 
 KNOWN = ("observation", "reset", "age", "success", "pictures")  # keys of a request beside the names of columns
@@ -97,15 +97,22 @@ class Serving:
                 raise InvalidValueError(
                     "--ahead", options.ahead, f"{expected}, {part['execution_horizon']} carried out"
                 )
-        plain = len(parts) == 1 and parts[0]["chunk"] and parts[0]["history"] == 1 and "mask" not in self.manifest
-        whole = plain and parts[0]["ensemble_decay"] is None and not options.ahead and log is None
-        self.per_request: int = parts[0]["execution_horizon"] if whole else 1  # actions that an answer holds
+        self.cameras: Mapping[str, Any] = self.manifest.get("pictures", {})
+        if self.cameras and options.ahead:
+            raise InvalidValueError(
+                "--ahead", options.ahead, "0 for a policy with cameras, which looks when it predicts"
+            )
+        acts = [part for part in parts if not part["pictures"]]
+        plain = len(acts) == 1 and acts[0]["chunk"] and acts[0]["history"] == 1 and "mask" not in self.manifest
+        whole = plain and acts[0]["ensemble_decay"] is None and not options.ahead and log is None
+        self.per_request: int = acts[0]["execution_horizon"] if whole else 1  # actions that an answer holds
 
     @property
     def metadata(self) -> dict[str, Any]:
         """What a client receives first."""
         names = ("task", "kind", "obs_names", "action_names", "control_hz")
-        return {name: self.manifest[name] for name in names} | {"actions_per_request": self.per_request}
+        about = {name: self.manifest[name] for name in names} | {"actions_per_request": self.per_request}
+        return about | ({"pictures": self.cameras} if self.cameras else {})
 
     def session(self, client: str = "") -> "RobotSession":
         """Return a new session of a client; each has random numbers of its own."""
@@ -146,19 +153,22 @@ class RobotSession:
 
         Args:
             request: "observation" (obs_dim,), or one number for each name of a column; "reset" true at the start of an
-                episode; "age", the age of the observation [s]; "success", whether the task is done, and "pictures",
-                (H, W, 3) uint8 by camera, for the log.
+                episode; "age", the age of the observation [s]; "pictures", (H, W, 3) uint8 by camera, those that
+                the policy sees, and any for the log; "success", whether the task is done, for the log.
 
         Raises:
             InvalidValueError: something is missing, unknown or not finite.
         """
         asked = asyncio.get_running_loop().time()
         obs, age = self._read(request)
-        pictures = check_pictures(request["pictures"]) if "pictures" in request else {}
+        pictures, seen = self._see(request)
         async with self.lock:
             if request.get("reset"):
                 self.reset()
-            found = await self._actions(obs)
+            if not seen and self.stepper.looks():
+                expected = f"those of {', '.join(self.serving.cameras)}: the policy looks at this step"
+                raise InvalidValueError("pictures", "none", expected)
+            found = await self._actions(obs, seen)
             waited = asyncio.get_running_loop().time() - asked
             try:
                 actions, why = self.safety.apply(found, age + waited)
@@ -191,19 +201,31 @@ class RobotSession:
         except (ValueError, TypeError) as error:
             raise InvalidValueError("request", str(error)[:500], "the observation that the metadata names") from None
 
-    async def _actions(self, obs: Array) -> Array:
+    def _see(self, request: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return the pictures of a request: all of them, for the log, and those that the policy sees."""
+        given, cameras = request.get("pictures", {}), self.serving.cameras
+        if not given:
+            return {}, {}
+        seen: dict[str, Array] = {}
+        if cameras:
+            mine = {name: given[name] for name in cameras if name in given} if isinstance(given, dict) else given
+            try:
+                seen = checked_pictures(given if self.write is None else mine, cameras)
+            except ValueError as error:
+                raise InvalidValueError("request", str(error)[:500], "the pictures that the metadata names") from None
+        return check_pictures({**given, **seen}) if self.write is not None or not cameras else seen, seen
+
+    async def _actions(self, obs: Array, pictures: Mapping[str, Array]) -> Array:
         """Return the next actions (H, act_dim)."""
         batcher, ahead = self.serving.batcher, self.serving.options.ahead
-        if self.serving.per_request > 1:
-            part = self.serving.manifest["parts"][0]
-            chunk = await batcher.run(0, self.stepper.inputs(part, obs, None))
-            return chunk[0, : self.serving.per_request]
-        steps, given = self.stepper.act(obs), None
+        steps, given = self.stepper.act(obs, pictures), None
         try:
             while True:
                 part, inputs = next(steps) if given is None else steps.send(given)
                 early = self.predicted.pop(part, None)
                 given = await batcher.run(part, inputs) if early is None else (await early)[:, ahead:]
+                if self.serving.per_request > 1 and self.serving.manifest["parts"][part]["chunk"]:  # nothing is queued
+                    return given[0, : self.serving.per_request]
         except StopIteration as over:
             action: Array = over.value
         for part, inputs in self.stepper.early(ahead):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from robo_rlhf.vision.sight import Sight
 
 NO_TENSORS: Mapping[str, Tensor] = MappingProxyType({})
+NO_PICTURES: Mapping[str, int] = MappingProxyType({})
 
 
 class Actor(Protocol):
@@ -57,6 +58,7 @@ class Part(NamedTuple):
     """One network of a policy as a pure function, so that it can run without this class (see `robo_rlhf.deploy`).
 
     A policy acts by its parts in order: the first takes observations, each later one also the action of the one before.
+    One that sees begins with a part that has `pictures`: its features follow the columns in the observations of others.
     """
 
     network: nn.Module  # which holds the weights
@@ -67,6 +69,7 @@ class Part(NamedTuple):
     history: int = 1  # observations that a prediction is made from
     noise: str = ""  # distribution of the input "noise": normal or exponential
     ensemble_decay: float | None = None  # overlapping predictions are averaged, the k-th weighted by exp(-decay k)
+    pictures: Mapping[str, int] = NO_PICTURES  # camera → side of its picture; each argument is (N, H, W, 3) uint8
 
 
 class TrainedPolicy(Model):

@@ -76,7 +76,7 @@ class PolicyOnBase(TrainedPolicy):
 
         if self.base is None:
             return [Part(self, step, {"obs": self.obs_dim})]
-        return [*self.base.parts(), Part(self, step, {"obs": self.obs_dim, "action": self.act_dim})]
+        return [*self.base.parts(), Part(self, step, {"obs": self.seen_dim, "action": self.act_dim})]
 
     @abstractmethod
     def mean_action(self, features: Tensor) -> Tensor:

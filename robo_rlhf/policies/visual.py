@@ -15,7 +15,7 @@ from robo_rlhf.core.checks import at_least
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import NO_PICTURES, Array, Observation
 from robo_rlhf.policies import POLICIES
-from robo_rlhf.policies.base import Chunks, TrainedPolicy
+from robo_rlhf.policies.base import Chunks, Part, TrainedPolicy
 from robo_rlhf.policies.chunked import ChunkedPolicy
 from robo_rlhf.sim.rendering.looks import Look
 from robo_rlhf.vision.augmentation import colour_jitter, random_shift
@@ -146,6 +146,17 @@ class VisualPolicy(TrainedPolicy):
         if isinstance(self.inner, ChunkedPolicy):
             seen = obs if self.observer is None else self.observer.observe(obs, state)
             self.inner.remember(self.encoded(seen))
+
+    def parts(self) -> list[Part]:
+        """Return the encoders, from pictures to features, and the parts of the inner policy."""
+        if self.sight is None:
+            return self.inner.parts()
+
+        def encode(*pictures: Tensor) -> Tensor:
+            assert self.encoder is not None
+            return torch.cat([self.encoder.one(index, picture) for index, picture in enumerate(pictures)], dim=-1)
+
+        return [Part(self, encode, {}, pictures=dict.fromkeys(self.cameras, self.sight.size)), *self.inner.parts()]
 
     def _given(self, pictures: Mapping[str, Any]) -> tuple[str, ...]:
         assert self.sight is not None

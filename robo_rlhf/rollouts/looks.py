@@ -9,6 +9,7 @@ from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.rollouts.evaluation import Evaluation, evaluate
 from robo_rlhf.rollouts.rollout import OnStep
+from robo_rlhf.sim.envs.partial_observation import mask_observations
 from robo_rlhf.sim.rendering.looks import STILL, UNSEEN, Look, LookBounds
 
 KINDS: Mapping[str, LookBounds] = {
@@ -18,22 +19,43 @@ KINDS: Mapping[str, LookBounds] = {
 }
 
 
+class _Dressed:
+    """A policy that looks at each batch of episodes in the looks that follow those of the batch before."""
+
+    def __init__(self, policy: TrainedPolicy, env: VecEnv, bounds: LookBounds, count: int) -> None:
+        self.policy, self.env, self.looks = policy, env, [Look(UNSEEN + i, bounds) for i in range(count)]
+        self.begun = 0  # episodes
+        self.seed, self.act, self.sight = policy.seed, policy.act, policy.sight
+
+    def reset(self, num_envs: int) -> None:
+        numbers = range(self.begun, self.begun + num_envs)
+        self.policy.look_at(self.env, [self.looks[i % len(self.looks)] for i in numbers])
+        self.begun += num_envs
+        self.policy.reset(num_envs)
+
+
 def evaluate_looks(
-    env: VecEnv, policy: TrainedPolicy, seeds: Array, count: int, *, policy_seed: int = 0, on_step: OnStep | None = None
+    env: VecEnv,
+    policy: TrainedPolicy,
+    seeds: Array,
+    count: int,
+    *,
+    policy_seed: int = 0,
+    mask_delay: int | None = None,
+    on_step: OnStep | None = None,
 ) -> dict[str, Evaluation]:
     """Run a policy once from each of `seeds` (M,) in `count` looks of each kind; afterwards it sees the scene as it is.
 
-    Each episode has one look; episode i the one of number i modulo `count`.
+    Each episode has one look; episode i the one of number i modulo `count`. `mask_delay` is as in `mask_observations`.
 
     Raises:
         InvalidValueError: the policy has no cameras, or fewer than one look.
     """
     check_looks(policy, count)
-    found = {}
+    masked, found = mask_observations(env, mask_delay), {}
     for name, bounds in KINDS.items():
-        looks = [Look(UNSEEN + i % count, bounds) for i in range(env.num_envs)]
-        policy.look_at(env, looks)
-        found[name] = evaluate(env, policy, seeds, policy_seed=policy_seed, on_step=on_step)
+        dressed = _Dressed(policy, env, bounds, count)
+        found[name] = evaluate(masked, dressed, seeds, policy_seed=policy_seed, on_step=on_step)
     policy.look_at(env)
     return found
 

@@ -1,5 +1,6 @@
 """Weights of demonstrations by who showed them: the quicker and the smoother an operator is, the more theirs count."""
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -9,10 +10,10 @@ import numpy as np
 from robo_rlhf.core.types import Episode
 from robo_rlhf.training_tools.reward_weights import RewardWeighting
 
+LEAST = 0.1  # ratio to the best operator that counts as the smallest
 PRIOR = 4  # demonstrations of an operator at which half of the difference to the others is believed
 FEWEST = 3  # demonstrations of an operator from which they are compared with others
-STEEP = 2.0  # power of the ratio to the best operator
-LEAST = 0.1  # weight of the worst operator's steps, against 1 of the best one's
+STEEP = 8.0  # power of the ratio to the best operator: who takes twice as long hardly counts
 
 
 def weights_by_operator(episodes: Sequence[Episode]) -> RewardWeighting | None:
@@ -33,7 +34,7 @@ def weights_by_operator(episodes: Sequence[Episode]) -> RewardWeighting | None:
 
 
 def operator_shares(episodes: Sequence[Episode]) -> Mapping[str, float]:
-    """Return how much a step of each operator counts, in [LEAST, 1]; empty where there are no two to compare."""
+    """Return how much a step of each operator counts, in (0, 1]; empty where there are no two to compare."""
     shown = defaultdict[str, list[Episode]](list)
     for episode in episodes:
         if len(episode) > 2:
@@ -46,8 +47,8 @@ def operator_shares(episodes: Sequence[Episode]) -> Mapping[str, float]:
     fastest, steadiest = min(steps.values()), min(unsteady.values())
     found = {}
     for operator, some in compared.items():
-        ratio = np.sqrt(fastest / steps[operator] * _ratio(steadiest, unsteady[operator])) ** STEEP
-        found[operator] = max(LEAST, 1 - (1 - float(ratio)) * len(some) / (len(some) + PRIOR))
+        ratio = math.sqrt(fastest / steps[operator] * _ratio(steadiest, unsteady[operator]))
+        found[operator] = max(ratio, LEAST) ** (STEEP * len(some) / (len(some) + PRIOR))
     return found
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
+from robo_rlhf.core.seal import parse_json
 
 SMALLEST, LARGEST = 8, 512  # [pixels] sides of a picture that a network sees
 RECORDED = "sight"  # the name under which the versions of an episode hold that of its policy
@@ -40,7 +41,7 @@ class Sight:
 def read_sight(versions: Mapping[str, str]) -> Sight | None:
     """Return what the policy of an episode saw, as its `versions` say; None where it saw no pictures, or none says."""
     try:
-        found = json.loads(versions.get(RECORDED, "{}"))
+        found = parse_json(versions.get(RECORDED, "{}"))
         return Sight(tuple(map(str, found["cameras"])), int(found["size"]))
     except (KeyError, TypeError, ValueError, InvalidValueError):
         return None

@@ -10,6 +10,7 @@ from robo_rlhf.core.files import data_home, find_dataset
 from robo_rlhf.core.types import Command, Episode, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import datasets_of
+from robo_rlhf.sim.envs.conditioned_env import SENT, ConditionedEnv
 from robo_rlhf.sim.physics.batch import apart
 from teleop.devices import DEVICES, Device
 from teleop.input.action_mapping import from_action
@@ -42,7 +43,8 @@ class Replay(Device):
         task = self.episode.meta.task
         if task != env.name:
             raise InvalidValueError(f"replaying episode {self.episode.meta.id}", f"task {env.name!r}", f"task {task!r}")
-        self._commands: list[Command] = []
+        sent = self.episode.signals.get(SENT) if isinstance(env, ConditionedEnv) else None
+        self._actions = self.episode.action if sent is None else sent  # what arrives of them is what arrived then
         self.step = 0  # of the action that is next
         self.deviation = 0.0  # largest difference of a position [m, rad] so far; 0.0: the same states bit for bit
 
@@ -64,7 +66,7 @@ class Replay(Device):
         self.measure()
         if self.step >= len(self.episode):
             return Command(np.zeros(6), -1.0, frozenset(), active=False)
-        command = from_action(self.episode.action[self.step], self._env.task.action_names)
+        command = from_action(self._actions[self.step], self._env.task.action_names)
         self.step += 1
         return command._replace(buttons=frozenset({"keep"} if self.step == len(self.episode) else ()))
 

@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass as checked
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.external.controls import ColumnControl
 from robo_rlhf.vision.sight import Sight
 
@@ -146,6 +147,7 @@ class Begin:
     open: tuple[str, str, int, str] | None = None  # the episode to begin with, as the command `open` takes it
     tags: tuple[str, ...] = ()  # of every episode
     device: str = "browser"  # the operator's device
+    conditions: Conditions = field(default_factory=Conditions)  # of the real world, that episodes are recorded under
     label: str = ""  # the device that the metadata names, where another program reads it and sends inputs
 
 
@@ -182,6 +184,7 @@ class Scene:
     control_dt: float  # [s]
     horizon: int  # steps that the task is meant to take
     controls: tuple[ColumnControl, ...]  # what drives each column of an action
+    conditions: str = ""  # that it is under, in words; empty: none
     type: Literal["scene"] = "scene"
 
 

@@ -38,13 +38,15 @@ class LoadedObjects:
         self._policies: LRUCache[Hashable, ActingPolicy] = LRUCache(MODELS)
         self._rewards: LRUCache[Hashable, RewardModel] = LRUCache(MODELS)
 
-    def world(self, task: str, num_envs: int, use: str) -> World:
-        """Return a world of `num_envs` copies; each `use` has separate copies.
+    def world(self, past: RecordedEpisode, num_envs: int, use: str) -> World:
+        """Return the world of an episode, under its conditions, with `num_envs` copies; each `use` has separate ones.
 
         Raises:
             UnknownNameError: there is no such task.
+            InvalidValueError: its conditions are not known here.
         """
-        return _kept(self._worlds, (task, num_envs, use), lambda: open_world(task, num_envs))
+        asked = past.meta.task, num_envs, past.conditions
+        return _kept(self._worlds, (*asked, use), lambda: open_world(*asked))
 
     def episode(self, dataset: str, episode: str) -> RecordedEpisode:
         """Return a recorded episode.

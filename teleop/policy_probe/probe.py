@@ -21,6 +21,7 @@ from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.watching import shown_to
 from robo_rlhf.rollouts.control_loop import control_loop
 from robo_rlhf.sim.column_names import column_names
+from robo_rlhf.sim.envs.conditions import frame_shown
 from robo_rlhf.sim.envs.task_env import versions
 from robo_rlhf.sim.rendering.clips import png
 from teleop.policy_probe.cache import LoadedObjects
@@ -39,8 +40,9 @@ from teleop.policy_probe.messages import (
     RolloutResult,
 )
 from teleop.session.branch import RecordedEpisode
-from teleop.worlds.native import NativeWorld
+from teleop.worlds.conditioned import ConditionedWorld
 from teleop.worlds.opening import World
+from teleop.worlds.outside import OutsideWorld
 
 SEED = 0  # seed of the policies' sampling: the same request gets the same answer
 HOLD = 0.4  # [s] that an action is held to draw where it leads
@@ -74,7 +76,7 @@ class PolicyProbe:
 
     def _predict_actions(self, asked: ActionQuery) -> QuerySteps:
         past, frame = self._frame(asked.at)
-        world = self.kept.world(past.meta.task, asked.samples, "look")
+        world = self.kept.world(past, asked.samples, "look")
         policy = self.kept.policy(asked.policy, world, "look")
         obs = self._enter(world, past, frame)
         action = _checked(self._begin(policy, past, frame, world, SEED).act(obs), asked.policy)
@@ -97,16 +99,16 @@ class PolicyProbe:
             seen=png(np.concatenate([pictures[0] for pictures in seen.values()], axis=1)) if seen else b"",
             task=world.name,
             scene=past.access.scene,
-            warning=past.differences(world).strip() if isinstance(world, NativeWorld) else "",
+            warning=past.differences(world).strip() if not isinstance(world, OutsideWorld) else "",
         )
 
     def _roll_out(self, asked: RolloutQuery) -> QuerySteps:
         past, frame = self._frame(asked.at)
-        first = self.kept.world(past.meta.task, asked.samples, "predict")
+        first = self.kept.world(past, asked.samples, "predict")
         policy = self.kept.policy(asked.policy, first, "predict")
         obs = self._enter(first, past, frame)
         chance = _differ(self._begin(policy, past, frame, first, SEED).act(obs))
-        world = first if chance else self.kept.world(past.meta.task, 1, "predict")
+        world = first if chance else self.kept.world(past, 1, "predict")
         obs = self._enter(world, past, frame)
         policy = self._begin(policy, past, frame, world, SEED)
         walk = _RolloutTrace(world, obs)
@@ -132,7 +134,7 @@ class PolicyProbe:
 
     def _predict_reward(self, asked: RewardQuery) -> QuerySteps:
         past = self.kept.episode(asked.dataset, asked.episode)
-        world = self.kept.world(past.meta.task, 1, "judge")
+        world = self.kept.world(past, 1, "judge")
         model = self.kept.reward(asked.reward, world)
         yield
         obs = past.columns["obs"]
@@ -152,7 +154,7 @@ class PolicyProbe:
 
     def _compare(self, asked: CompareQuery) -> QuerySteps:
         past, frame = self._frame(asked.at)
-        world = self.kept.world(past.meta.task, 1, "compare")
+        world = self.kept.world(past, 1, "compare")
         length = round(asked.seconds / world.control_dt)
         dataset = Dataset(new_dataset(self.kept.home, asked.into), create=True, task=MIXED)
         ids, digests = [], []
@@ -205,6 +207,8 @@ class PolicyProbe:
     def _enter(self, world: World, past: RecordedEpisode, frame: int) -> Array:
         """Set all copies to a recorded state and return their observations (N, obs_dim)."""
         past.check(world)
+        if isinstance(world, ConditionedWorld):
+            return world.enter_frame(past.meta.seed, past.row, frame)
         state, obs = (np.repeat(past.columns[name][frame][None], world.num_envs, axis=0) for name in ("state", "obs"))
         return world.enter(np.full(world.num_envs, past.meta.seed), state, obs)
 
@@ -225,7 +229,8 @@ class PolicyProbe:
             whole = np.repeat(past.columns["obs"][k][None], num_envs, axis=0)
             shown = whole if wrapped is None else wrapped.mask(whole)
             if isinstance(inner, VisualPolicy):
-                inner.remember(shown, np.repeat(past.columns["state"][k][None], num_envs, axis=0))
+                drawn = past.columns["state"][frame_shown(past.conditions, past.meta.seed, k)]
+                inner.remember(shown, np.repeat(drawn[None], num_envs, axis=0))
             elif isinstance(inner, ChunkedPolicy):
                 inner.remember(shown)
         return policy

@@ -15,12 +15,15 @@ from robo_rlhf.data.reader import EpisodeInfo, Reader
 from robo_rlhf.data.recording.journal import EpisodeWriter, begin_branch
 from robo_rlhf.data.recording.recovery import RECOVERED
 from robo_rlhf.data.recording.stream import Row
-from robo_rlhf.data.schema import FRAME_COLUMNS, Columns, to_episode
+from robo_rlhf.data.schema import FRAME_COLUMNS, SIGNAL, Columns, to_episode
 from robo_rlhf.episodes.access import EpisodeAccess
 from robo_rlhf.rollouts.deviation import measure_deviation
 from robo_rlhf.rollouts.evaluation import FIRST_SEED
+from robo_rlhf.sim.envs.conditioned_env import SENT
+from robo_rlhf.sim.envs.conditions import Conditions, read_conditions
 from robo_rlhf.sim.envs.task_env import is_made_here
 from robo_rlhf.sim.external.ids import is_outside
+from teleop.worlds.conditioned import ConditionedWorld
 from teleop.worlds.native import NativeWorld
 from teleop.worlds.opening import World
 from teleop.worlds.outside import OutsideWorld
@@ -41,6 +44,11 @@ class RecordedEpisode:
         self.columns, self.meta, self.dataset = columns, meta, dataset
         self.access = EpisodeAccess(meta, columns["state"].shape[1], lambda: to_episode(columns, meta))
         self._differences: dict[str, str] = {}  # from the scene of this identity
+
+    @property
+    def conditions(self) -> Conditions:
+        """The conditions that it was recorded under, and goes on under; raises as `read_conditions`."""
+        return read_conditions(self.meta.versions)
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -63,6 +71,9 @@ class RecordedEpisode:
         """
         if is_outside(self.meta.task):
             return self._check_outside(env)
+        if self.conditions and SIGNAL + SENT not in self.columns:
+            expected = f"the signal {SENT}: an episode that was recorded under conditions holds it"
+            raise InvalidValueError(f"episode {self.meta.id}", "no actions as they were sent", expected)
         found, wanted = self.columns["state"].shape[1], env.get_state().shape[1]
         if found != wanted:
             given = f"states of {found} numbers" if found else "no simulator states"
@@ -87,7 +98,7 @@ class RecordedEpisode:
             same = not env.has_states or known == env.provenance["environment"]
             return "" if same else f" It was recorded with {known}, and is replayed here."
         if env.model_hash not in self._differences:
-            self._differences[env.model_hash] = self._compare(env)
+            self._differences[env.model_hash] = self._compare(env.env if isinstance(env, ConditionedWorld) else env)
         return self._differences[env.model_hash]
 
     def _compare(self, env: NativeWorld) -> str:

@@ -43,7 +43,7 @@ class LiveSession:
             RoboRlhfError: an unknown task or device, a dataset that cannot be opened, a rate out of range.
         """
         self.say = say
-        env = open_driven(begin.task)
+        env = open_driven(begin.task, begin.conditions)
         rate = begin.rate or min(max(1.0 / env.control_dt, RATES[0]), RATES[1])
         if not RATES[0] <= rate <= RATES[1]:
             raise InvalidValueError("control rate", f"{rate:g} Hz", f"{RATES[0]:g} to {RATES[1]:g} Hz")
@@ -130,14 +130,15 @@ class LiveSession:
     def show(self) -> None:
         """Send the state, where it changed or was not sent for a while."""
         status = describe_status(self.machine, 1e3 * self._late, (time.monotonic() - self._began) / 60)
-        changing = (replace(status, late=0.0, minutes=0.0), self.machine.world.state.tobytes())
+        state = self.machine.world.seen
+        changing = (replace(status, late=0.0, minutes=0.0), state.tobytes())
         due = time.monotonic() - self._shown_at >= HEARTBEAT
         if changing != self._shown or due:
             self._shown, self._shown_at = changing, time.monotonic()
             world, device = self.machine.world, self.machine.device
             scene, movers = world.env.scene_of(world.seed), world.env.movers
-            poses = movers.poses(world.state[None], landing=True)[0] if movers is not None else None
-            self.say(Tick(status, world.state, device.sequence, device.at, scene, world.env.picture, poses))
+            poses = movers.poses(state[None], landing=True)[0] if movers is not None else None
+            self.say(Tick(status, state, device.sequence, device.at, scene, world.env.picture, poses))
 
     def _open_with(self, begin: Begin) -> None:
         """Load the first world, send the scene, and do what the session is started with."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external.controls import ColumnControl
 from teleop.ipc.messages import CameraInfo, Goal, Scene
-from teleop.worlds.opening import World
+from teleop.worlds.opening import World, conditions_of
 
 
 def describe_scene(env: World, dataset: str, controls: tuple[ColumnControl, ...]) -> Scene:
@@ -21,6 +21,7 @@ def describe_scene(env: World, dataset: str, controls: tuple[ColumnControl, ...]
         control_dt=env.control_dt,
         horizon=env.horizon,
         controls=controls,
+        conditions=str(conditions_of(env)),
     )
 
 

@@ -17,8 +17,10 @@ from robo_rlhf.core.files import new_dataset
 from robo_rlhf.core.types import Array, Source
 from robo_rlhf.data.dataset import MIXED, Dataset
 from robo_rlhf.data.recording.journal import EpisodeWriter
+from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.envs.task_env import versions
 from robo_rlhf.sim.external.controls import ColumnControl
+from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.vision.sight import Sight
 from teleop.devices import Device
 from teleop.input.action_mapping import ActionMapping
@@ -31,7 +33,7 @@ from teleop.session.scene_info import describe_scene
 from teleop.session.shared_control import Decision, Driver, OperatorInput
 from teleop.session.undo import UndoStack
 from teleop.session.world import LiveWorld
-from teleop.worlds.opening import World, open_driven
+from teleop.worlds.opening import World, conditions_of, open_driven
 from teleop.worlds.remembered_controls import read_controls
 
 HELD = 0.5  # [s] that success must last for the task to be done
@@ -158,11 +160,15 @@ class SessionMachine:
         self._released = not self._moving
 
     def reset_to(self, seed: int, moved: Mapping[str, Array] | None = None) -> None:
-        """Put the world at the start of `seed`, with goals moved: name → (3,) [m]."""
+        """Put the world at the start of `seed`, with goals moved: name → (3,) [m]; under the session's conditions."""
+        before = self.world.env
+        self.change_task(before.name)
         self.world.reset_to(seed, moved)
         self.seed = seed
         self.phase = "ready"
         self._announce_start()
+        if self.world.env is not before:
+            self.send_scene()
 
     def enter(self, past: RecordedEpisode, frame: int, *, correcting: bool) -> None:
         """Show a frame of a recorded episode, to resume from there."""
@@ -174,7 +180,7 @@ class SessionMachine:
     def open(self, past: RecordedEpisode, frame: int, *, correcting: bool) -> None:
         """Look at a frame of a recorded episode, whatever its task; raises as `change_task` and `LiveWorld.enter`."""
         before = self.world.env
-        self.change_task(past.meta.task)
+        self.change_task(past.meta.task, past.conditions)
         try:
             self.enter(past, frame, correcting=correcting)
         finally:
@@ -243,19 +249,28 @@ class SessionMachine:
         assert writer is not None
         self.journals.submit(lambda: writer.remark(mark or None, note), lambda _: done(), failed)
 
-    def change_task(self, name: str) -> None:
-        """Go over to another task; where the dataset is for one task only, also to the dataset named as the task."""
-        if name == self.world.env.name:
+    def change_task(self, name: str, conditions: Conditions | None = None) -> None:
+        """Go over to another task, or to other `conditions`, which are the session's where None.
+
+        Where the dataset is for one task only, also to the dataset named as the task.
+        """
+        conditions = self.options.conditions if conditions is None else conditions
+        if is_outside(name):
+            conditions = Conditions()
+        if (name, conditions) == (self.world.env.name, conditions_of(self.world.env)):
             return
-        dataset = self.world.dataset
-        if not self.device.any_task:
+        dataset, same = self.world.dataset, name == self.world.env.name
+        if not self.device.any_task and not same:
             raise ConflictError(f"task {name!r}", f"the device {self.device.name} was opened for another one")
-        env = open_driven(name)
+        env = open_driven(name, conditions)
         if dataset.task not in (MIXED, name):
             dataset = open_dataset(self.options.home, name, name, self._send)
         self.world.change(env, dataset)
-        self.control_by(self._controls_of(env))
-        self.driver.policy, self.policy_name = None, ""
+        if not same:
+            self.control_by(self._controls_of(env))
+            self.driver.policy, self.policy_name = None, ""
+        elif self.sight is not None:
+            self.driver.policy.look_at(env)  # type: ignore[union-attr]  # which has a sight
 
     def control_by(self, controls: tuple[ColumnControl, ...]) -> None:
         """Let commands mean what `controls` say from now on."""

@@ -17,7 +17,7 @@ from teleop.session.episodes import DISK_FULL_RETRY
 from teleop.session.io_thread import ignore
 from teleop.session.pacing import Pacer
 from teleop.session.state_machine import SessionMachine
-from teleop.worlds.opening import World
+from teleop.worlds.opening import World, conditions_of
 
 
 class RecordedSummary(NamedTuple):
@@ -55,7 +55,15 @@ class UnattendedSession:
             on_trouble: called once with the reason why the disk cannot take more; the session waits until it can.
         """
         folder = dataset.path
-        begin = Begin(folder.parent, folder.name, env.name, operator, tags=tags, device=device.name)
+        begin = Begin(
+            folder.parent,
+            folder.name,
+            env.name,
+            operator,
+            tags=tags,
+            device=device.name,
+            conditions=conditions_of(env),
+        )
         self.clock = Pacer(env.control_dt, pace=pace)
         self._bell = threading.Event()  # the disk has done something
         self.machine = SessionMachine(begin, env, dataset, device, self.clock.period, ignore, self._bell.set)

@@ -17,10 +17,13 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import now
 from robo_rlhf.data.recording.journal import EpisodeWriter
 from robo_rlhf.data.recording.stream import Row, row_of
+from robo_rlhf.data.schema import SIGNAL
 from robo_rlhf.rollouts.control_loop import control_loop
+from robo_rlhf.sim.envs.conditioned_env import SENT
 from teleop.session.branch import GOAL, RecordedEpisode
 from teleop.session.io_thread import IOThread, explain_disk_full, ignore
 from teleop.session.shared_control import Decision, Driver
+from teleop.worlds.conditioned import ConditionedWorld
 from teleop.worlds.opening import World
 
 RETRY = 0.5  # [s] between attempts to open a journal on a full disk
@@ -57,8 +60,16 @@ class LiveWorld:
         return self.writer.row(index)
 
     def action(self) -> Array | None:
-        """Return the action (act_dim,) that led to the frame shown; None at the start."""
-        return None if self.frame == 0 else np.asarray(self.row(self.frame)["action"])
+        """Return the action (act_dim,) that was sent before the frame shown; None at the start."""
+        if self.frame == 0:
+            return None
+        row = self.row(self.frame)
+        return np.asarray(row.get(SIGNAL + SENT, row["action"]))
+
+    @property
+    def seen(self) -> Array:
+        """The state (nstate,) of the frame that the operator is shown: late or lost under conditions."""
+        return self.env.seen_state()[0] if isinstance(self.env, ConditionedWorld) else self.state
 
     def reset_to(self, seed: int, goals: Mapping[str, Array] | None = None) -> None:
         """Put the world at the start of the episode of `seed`, with goals moved, and open a journal for it."""

@@ -47,6 +47,7 @@ class Station:
         *,
         database: str | Path | None = None,
         port: int = 0,
+        proxied: bool = False,
         hosts: Collection[str] | None = LOOPBACK,
         workers: int = 1,
         private_webhooks: bool = False,
@@ -59,6 +60,7 @@ class Station:
             home: the data home.
             database: where the feedback database is; `feedback.db` in the data home where None.
             port: where the station listens; stations on other ports of a machine have separate cookies.
+            proxied: whether a proxy is in front of it; the stations behind one, which share a database, share a cookie.
             hosts: the names under which it is reached, without the port; None: any.
             workers: processes that draw pictures.
             private_webhooks: whether messages may be sent to addresses of this machine's own network.
@@ -66,6 +68,7 @@ class Station:
             environments: outside environments that operators may drive.
         """
         self.environments = tuple(environments)
+        self._proxied = proxied
         self.home, self.port, self.hosts, self._workers, self._lean = home, port, hosts, workers, lean
         self.database = database if database is not None else home / DATABASE
         self.people = People(self.database)
@@ -148,7 +151,7 @@ class Station:
     @property
     def cookie(self) -> str:
         """Name of the cookie: browsers share cookies between the ports of a machine."""
-        return f"robo_rlhf_{self.port}"
+        return "robo_rlhf" if self._proxied else f"robo_rlhf_{self.port}"
 
     def when_started(self, do: Callable[[], Awaitable[None]]) -> None:
         """Register a callback of the server's event loop before the first request."""

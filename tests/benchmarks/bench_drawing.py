@@ -35,6 +35,7 @@ SECONDS = float(os.environ.get("DRAWING_SECONDS", "20"))
 ROUNDS = 3  # of each way of drawing, in turn
 SHARE = 0.2  # of the server's processor time that poses may cost
 OPERATORS, LATE, OVER_TIMER = 10, 25.0, 5.0  # [ms] p99.9
+JOIN = 30.0  # [s] for a thread that waits for a station
 LONG = 720  # frames of an episode of 36 s
 NEXT_P95, CLIPS_P95 = 0.150, 0.300  # [s]
 ANSWERS = int(os.environ.get("SERVICE_ANSWERS", "1000000"))
@@ -107,7 +108,7 @@ class Client:
     def close(self) -> None:
         self.over.set()
         for thread in self.threads:
-            thread.join()
+            thread.join(JOIN)
         self.stack.close()
 
 

@@ -1,6 +1,7 @@
 """Fixtures: a station in a separate process, and real Chromium."""
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,7 @@ OPTIONS = [
     *("--disable-component-update", "--disable-sync"),
 ]
 PATIENCE = 60.0  # [s] for the station to answer on a busy machine
+FIRST = 300.0  # [s] for it to start there
 expect.set_options(timeout=15_000)  # [ms] for what a page is to show, on a busy machine
 
 
@@ -77,6 +79,7 @@ def serving(home: Path, *options: str, lean: bool = True, python: str = sys.exec
     )
     try:
         assert process.stdout is not None
+        assert select.select([process.stdout], [], [], FIRST)[0], f"the station said nothing for {FIRST:.0f} s"
         line = process.stdout.readline()
         assert line.startswith("Station: http://"), line
         link = line.split()[1]

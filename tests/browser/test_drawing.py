@@ -29,7 +29,7 @@ from robo_rlhf.sim.tasks import TASKS
 from teleop.ipc.messages import FRAME, JPEG, POSES
 from teleop.station.media.scenes import packed
 from tests.browser.conftest import NAMES, OPTIONS, SAMPLES, Served, serving
-from tests.browser.operating import holding, phase
+from tests.browser.operating import holding, number, phase, toast
 from tests.browser.test_library import check_axe
 from tests.reviewing import ask, questions_about
 from tests.sim.foreign_scene import foreign_mjcf, foreign_states
@@ -277,6 +277,17 @@ def demos(station: Served) -> Dataset:
     return demos
 
 
+def lose_context(page: Page) -> None:
+    """Take the page's WebGL away, as a driver that resets does."""
+    page.evaluate(
+        """async (base) => {
+          const { painter } = await import(base + 'painter.js');
+          (await painter()).renderer.getContext().getExtension('WEBGL_lose_context').loseContext();
+        }""",
+        static_url("shared/scene/"),
+    )
+
+
 def at_frame(page: Page, frame: int) -> None:
     expect(page.locator(f".stage canvas[data-frame='{frame}']")).to_be_visible(timeout=60_000)
 
@@ -307,13 +318,7 @@ def test_the_library_draws_by_itself_all_cameras_in_step(webgl: Browser, station
     expect(page.get_by_role("button", name="Look from front")).to_be_visible()
     check_axe(page)
     assert not [url for url in asked if "/media/part" in url or "/media/clip" in url or "/media/frame" in url]
-    page.evaluate(
-        """async (base) => {
-          const { painter } = await import(base + 'painter.js');
-          (await painter()).renderer.getContext().getExtension('WEBGL_lose_context').loseContext();
-        }""",
-        static_url("shared/scene/"),
-    )
+    lose_context(page)
     expect(page.get_by_text("The browser lost its drawing; the server draws now.")).to_be_visible()
     expect(page.locator(".stage video")).to_have_count(1)
     expect(page.locator(".clock")).to_contain_text("frame 84 of")
@@ -402,13 +407,27 @@ def test_a_session_is_driven_by_poses(webgl: Browser, station: Served) -> None:
     with holding(page, "KeyW"):
         phase(page, "running")
         page.wait_for_function("() => Number(document.querySelector('#steps').textContent) > 10")
-    assert set(contents) == {POSES}
+        assert set(contents) == {POSES}
+        steps = number(page, "steps")
+        lose_context(page)
+        expect(page.get_by_text("The browser lost its drawing; the server draws now.")).to_be_visible()
+        frame = int(page.locator("#view-0 canvas").get_attribute("data-frame") or 0)
+        page.wait_for_function(
+            "(last) => Number(document.querySelector('#view-0 canvas').dataset.frame) > last + 3", arg=frame
+        )
+        assert JPEG in contents
+        assert number(page, "steps") > steps  # the robot went on
     page.click("#session-menu summary")
-    page.get_by_role("button", name="Drawn here").click()
     expect(page.get_by_role("button", name="Drawn by the server")).to_be_visible()
-    frame = int(page.locator("#view-0 canvas").get_attribute("data-frame") or 0)
-    page.wait_for_function("(last) => Number(document.querySelector('#view-0 canvas').dataset.frame) > last", arg=frame)
-    assert JPEG in contents
+    contents.clear()
+    page.keyboard.press("b")
+    expect(page.get_by_role("button", name="Drawn here")).to_be_visible()
+    until = time.monotonic() + 60
+    while POSES not in contents:
+        assert time.monotonic() < until
+        page.wait_for_timeout(50)
+    page.keyboard.press("k")
+    toast(page, "Kept")
     page.context.close()
     station.end_sessions()
 

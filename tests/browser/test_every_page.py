@@ -17,6 +17,34 @@ MOVES = """() => document.getAnimations().filter((one) => one.effect.getComputed
   && one.playState === 'running').length"""
 
 
+REACHABLE = """() => {
+  const fits = 'a[href], button, input, select, textarea, summary, [tabindex]';
+  const seen = (one) => one.checkVisibility({ visibilityProperty: true }) && !one.closest('[inert]');
+  const there = (one) => one.tabIndex >= 0 && !one.disabled && seen(one);
+  const other = (one) => one.type === 'radio' && !one.checked;  // arrows reach the others of a group
+  const name = (one) => `${one.tagName} ${one.getAttribute('aria-label') || one.id || one.textContent.trim()}`;
+  window.reached ||= new Set();
+  if (!window.walks) document.addEventListener('focusin', ({ target }) => reached.add(name(target)));
+  window.walks = true;
+  const wanted = [...document.querySelectorAll(fits)].filter((one) => there(one) && !other(one));
+  return [...new Set(wanted.map(name))].filter((one) => !reached.has(one));
+}"""
+MOST = 160  # presses
+MORE = ("/guidelines?task=pick_place", "/account")  # reasons and axes; groups and tokens
+
+
+def unreached(page: Page, station: Served, path: str) -> list[str]:
+    """Return what Tab does not come to, on one page."""
+    page.goto(f"{station.url}{path}")
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    for _ in range(0, MOST, 20):
+        if not page.evaluate(REACHABLE):
+            break
+        for _ in range(20):
+            page.keyboard.press("Tab")
+    return [f"{path}: {one}" for one in page.evaluate(REACHABLE)]
+
+
 def look(page: Page, station: Served, path: str) -> list[str]:
     """Return what is wrong with a page at any width."""
     page.goto(f"{station.url}{path}")
@@ -34,8 +62,14 @@ def look(page: Page, station: Served, path: str) -> list[str]:
 def test_no_page_is_cut_and_axe_finds_nothing(station: Served, open_page: OpenPage, role: str) -> None:
     page = sign_in(open_page, station, role, role, reduced_motion="reduce")
     shown = [one for one in pages() if one.order is not None and (role == "administrator" or one.role == "annotator")]
-    wrong = [finding for one in shown for finding in look(page, station, one.path)]
+    wrong = [finding for path in (*[one.path for one in shown], *MORE) for finding in look(page, station, path)]
     assert wrong == []
+
+
+def test_tab_comes_to_everything_on_every_page(station: Served, open_page: OpenPage) -> None:
+    page = sign_in(open_page, station, "olga", "administrator")
+    paths = [one.path for one in pages() if one.order is not None]
+    assert [one for path in (*paths, *MORE) for one in unreached(page, station, path)] == []
 
 
 def test_the_bar_has_five_words_and_the_keyboard_reaches_what_is_inside(page: Page, station: Served) -> None:

@@ -153,3 +153,20 @@ def test_samples_refuse_an_unknown_task(home: Path, capsys: pytest.CaptureFixtur
     assert main(["samples", "--tasks", "reach", "stak"]) == 2
     assert "Did you mean 'stack'?" in capsys.readouterr().err
     assert not home.exists()
+
+
+def test_recorded_under_conditions_and_replayed_as_it_was_sent(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    late = ["--delay-actions", "1", "--sensor-noise", "0.01", "--speed-limit", "0.9"]
+    assert main([*RECORD, "-n", "1", *late, "--dataset", "late"]) == 0
+    (episode,) = Dataset(home / "late").load_all()
+    assert json.loads(episode.meta.versions["conditions"]) == {
+        "delay_actions": 1, "sensor_noise": 0.01, "speed_limit": 0.9,
+    }  # fmt: skip
+    replay = ["record", "--task", "reach", "--device", "replay", "--no-pace", "--json"]
+    assert main([*replay, "--set", f"episode=late/{episode.meta.id}", *late, "--dataset", "again"]) == 0
+    (again,) = Dataset(home / "again").load_all()
+    assert again.state.tobytes() == episode.state.tobytes()
+    assert again.obs.tobytes() == episode.obs.tobytes()
+    capsys.readouterr()
+    assert main(["record", "--task", "reach", "--device", "scripted", "--drop-frames", "1"]) == 2
+    assert "a share from 0 to less than 1" in capsys.readouterr().err

@@ -1,8 +1,10 @@
 """Every kind of policy, exported and run with numpy and onnxruntime alone, acts as it does in training."""
 
 import json
+import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from robo_rlhf.contracts.policy import PolicyTrial
 from robo_rlhf.core.errors import ConflictError, InvalidValueError
 from robo_rlhf.core.learning import seeded
-from robo_rlhf.core.types import Array
+from robo_rlhf.core.types import Array, Observation
 from robo_rlhf.deploy import export
 from robo_rlhf.deploy.export import deployable, export_policy
-from robo_rlhf.deploy.exported import ExportedPolicy, Safety
+from robo_rlhf.deploy.exported import ExportedPolicy, Safety, checked_pictures
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import save_policy
 from robo_rlhf.policies.on_base import PolicyOnBase, on_top_of
+from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.sim.tasks import TASKS
 
 TASK = "reach"
@@ -129,9 +131,10 @@ def test_the_folder_runs_without_this_package(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_exported_is_said_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trial = PolicyTrial(POLICIES["visual"], {"policy": "gaussian", "settings": {"width": 16}, "columns": [0, 1]})
-    with pytest.raises(InvalidValueError, match="visual"):
-        trial.make().parts()
+    monkeypatch.setattr(POLICIES["gaussian"], "parts", TrainedPolicy.parts)
+    with pytest.raises(InvalidValueError, match="a policy of kind gaussian"):
+        deployable(saved(tmp_path, "gaussian"))
+    monkeypatch.undo()
     path = saved(tmp_path, "gaussian")
     monkeypatch.setattr(export, "_program", lambda *_: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
@@ -170,3 +173,120 @@ def test_safety_limits_changes_holds_when_stale_and_refuses_nan() -> None:
     last = Safety(2, hold="last", dry_run=True)
     last.last = np.array([0.3, 0.4], np.float32)
     np.testing.assert_allclose(last.apply(np.ones((2, 2)))[0], [[0.3, 0.4], [0.3, 0.4]])
+
+
+CAMERAS = ("front", "wrist")
+SEEING = {
+    "flow": {"width": 16, "chunk": 6, "execution_horizon": 3},
+    "flow with a history": {"width": 16, "history": 2, "chunk": 6, "execution_horizon": 3},
+    "gaussian": {"width": 16},
+    "act": {"width": 16, "layers": 1, "chunk": 6, "execution_horizon": 2},
+}
+
+
+def seeing(name: str, *, corrected: bool = False) -> TrainedPolicy:
+    """Return a policy with random weights that sees two cameras and some columns."""
+    task = TASKS[TASK]
+    sizes = len(task.obs_names), len(task.action_names)
+    with seeded(0):
+        shown = {"cameras": CAMERAS, "size": 16, "columns": [0, 2, 3]}
+        base = VisualPolicy(*sizes, policy=name.partition(" ")[0], settings=SEEING[name], **shown)
+        base.fit_normalizer(torch.randn(64, sizes[0]), torch.rand(64, sizes[1]) * 2 - 1)
+        if not corrected:
+            return base.eval()
+        policy = on_top_of(POLICIES["residual"], base, width=16)  # type: ignore[type-var]
+        for value in policy.net.parameters():  # type: ignore[union-attr, operator]
+            torch.nn.init.normal_(value, std=0.3)
+    return policy.eval()  # type: ignore[no-any-return]
+
+
+def sights(steps: int) -> list[Observation]:
+    rng = np.random.default_rng(1)
+    columns = rng.standard_normal((steps, 1, len(TASKS[TASK].obs_names))).astype(np.float32)
+    pictures = rng.integers(0, 256, (steps, len(CAMERAS), 1, 16, 16, 3), np.uint8)
+    return [Observation(c, dict(zip(CAMERAS, p, strict=True))) for c, p in zip(columns, pictures, strict=True)]
+
+
+def exported_actions(runner: ExportedPolicy, shown: list[Observation]) -> Array:
+    """Act on what is shown; pictures come only where the policy looks."""
+    found = []
+    for columns, pictures in shown:
+        given = {name: picture[0] for name, picture in pictures.items()} if runner.looks() else None
+        found.append(runner.act(columns[0], given))
+    return np.stack(found)
+
+
+def with_cameras(place: Path, name: str, *, corrected: bool = False) -> tuple[Path, Array, list[Observation]]:
+    """Return the checkpoint of a policy that sees, what it does in an episode, and what it is shown there."""
+    policy, shown = seeing(name, corrected=corrected), sights(STEPS)
+    save_policy(policy, place / "policy.safetensors", {"task": TASK, "algorithm": "bc"})
+    policy.seed(5)
+    policy.reset(1)
+    return place / "policy.safetensors", np.concatenate([policy.act(one) for one in shown]), shown  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+@pytest.mark.parametrize("name", SEEING)
+def test_what_sees_acts_alike_and_looks_as_seldom(name: str, corrected: bool, tmp_path: Path) -> None:
+    path, expected, shown = with_cameras(tmp_path, name, corrected=corrected)
+    found = deployable(path)
+    (tmp_path / "policy.json").write_text(json.dumps(found.manifest))
+    looks: list[int] = []
+
+    def run(module: torch.nn.Module, inputs: Any) -> Array:
+        looks.extend([1] * ("front" in inputs))
+        return module(*map(torch.from_numpy, inputs.values())).detach().numpy()  # type: ignore[no-any-return]
+
+    runs = [partial(run, module) for module in found.modules()]
+    runner = ExportedPolicy(tmp_path, runs=runs, noise=torch_noise(5))
+    np.testing.assert_allclose(exported_actions(runner, shown), expected, rtol=0, atol=1e-6)
+    assert np.ptp(expected, axis=0).min() > 0.01
+    assert len(looks) == {"flow": -(-STEPS // 3), "act": STEPS // 2}.get(name, STEPS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["onnx", "torch"])
+def test_an_export_with_cameras_is_exact_to_1e_5_over_200_steps(kind: Any, tmp_path: Path) -> None:
+    for name in SEEING:
+        place = tmp_path / name
+        place.mkdir()
+        path, expected, shown = with_cameras(place, name, corrected=name == "flow")
+        manifest = export_policy(path, place / "out", kind).manifest
+        programs = (
+            [torch.export.load(place / "out" / p["file"]).module() for p in manifest["parts"]]
+            if kind == "torch"
+            else []
+        )
+        runs = [lambda i, m=module: m(*map(torch.from_numpy, i.values())).detach().numpy() for module in programs]
+        runner = ExportedPolicy(place / "out", noise=torch_noise(5), runs=runs or None)
+        np.testing.assert_allclose(exported_actions(runner, shown), expected, rtol=0, atol=1e-5)
+    card = (place / "out" / "README.md").read_text()
+    assert "Picture `front`: 16 x 16 x 3 of uint8 from 0 to 255" in card
+
+
+PICTURE = np.zeros((16, 16, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"front": PICTURE}, "pictures: missing: wrist"),
+        ({"front": PICTURE, "wrist": PICTURE, "side": PICTURE}, "pictures: unknown: side"),
+        (None, "pictures: missing: front, wrist"),
+        ({"front": PICTURE, "wrist": np.zeros((3, 16, 16), np.uint8)}, "picture of wrist: channels first"),
+        ({"front": np.zeros((16, 16, 4), np.uint8), "wrist": PICTURE}, "picture of front: 4 channels"),
+        ({"front": np.zeros((16, 16), np.uint16), "wrist": PICTURE}, "picture of front: one channel, such as depth"),
+        ({"front": PICTURE, "wrist": np.full((16, 16, 3), 200.0)}, "picture of wrist: numbers of float64"),
+        ({"front": PICTURE, "wrist": np.zeros((32, 32, 3), np.uint8)}, "picture of wrist: shape (32, 32, 3)"),
+        (
+            {"front": (PICTURE.astype(int) + 300).tolist(), "wrist": PICTURE},
+            "picture of front: numbers from 300 to 300",
+        ),
+        ({"front": [[1, 2], [3]], "wrist": PICTURE}, "picture of front: rows of different length"),
+    ],
+)
+def test_bad_pictures_are_refused_by_name(given: Any, told: str) -> None:
+    about = {name: {"shape": [16, 16, 3]} for name in CAMERAS}
+    with pytest.raises(ValueError, match=re.escape(told)):
+        checked_pictures(given, about)
+    assert checked_pictures({"front": PICTURE.tolist(), "wrist": PICTURE}, about)["front"].dtype == np.uint8

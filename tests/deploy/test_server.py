@@ -16,7 +16,7 @@ from robo_rlhf.deploy.export import Deployable, deployable
 from robo_rlhf.deploy.server import PolicyServer
 from robo_rlhf.deploy.serving import Serving, ServingOptions
 from robo_rlhf.deploy.wire import LARGEST, pack, unpack
-from tests.deploy.test_export import saved, trained
+from tests.deploy.test_export import saved, trained, with_cameras
 
 TOKEN = "a-token-of-this-test"
 
@@ -236,3 +236,43 @@ def test_messages_come_back_as_they_were() -> None:
         pack({"a": np.array([object()])})
     with pytest.raises(InvalidValueError, match="bytes"):
         unpack(b" " * (LARGEST + 1))
+
+
+def test_a_policy_with_cameras_is_served_pictures_by_name(tmp_path: Path) -> None:
+    path, expected, shown = with_cameras(tmp_path, "gaussian")
+    found = deployable(path)
+
+    def request(k: int, **changed: Any) -> dict[str, Any]:
+        pictures = {name: picture[0].tolist() for name, picture in shown[k].pictures.items()} | changed
+        return {"observation": shown[k].columns[0].tolist(), "pictures": pictures}
+
+    with client(found) as http:
+        assert http.get("/metadata").json()["pictures"]["wrist"]["shape"] == [16, 16, 3]
+        given = [http.post("/act", json=request(k)).json()["actions"][0] for k in range(3)]
+        np.testing.assert_allclose(given, expected[:3], atol=1e-5)
+        for asked, told in (
+            ({"observation": shown[0].columns[0].tolist()}, "pictures: expected those of front, wrist"),
+            (request(0, wrist=[[0.5]]), "picture of wrist: numbers of float64"),
+            (request(0, side=[[[0, 0, 0]]]), "pictures: unknown: side"),
+        ):
+            refused = http.post("/act", json=asked)
+            assert refused.status_code == 400
+            assert told in refused.json()["error"]
+        with http.websocket_connect("/") as robot:
+            robot.receive_bytes()
+            robot.send_bytes(
+                pack({"observation": shown[0].columns[0], "pictures": {n: p[0] for n, p in shown[0].pictures.items()}})
+            )
+            np.testing.assert_allclose(received(robot.receive_bytes())["actions"][0], expected[0], atol=1e-5)
+
+
+def test_a_chunk_of_a_policy_with_cameras_comes_whole_and_none_ahead(tmp_path: Path) -> None:
+    path, _, shown = with_cameras(tmp_path, "act")
+    found = deployable(path)
+    with pytest.raises(InvalidValueError, match="looks when it predicts"):
+        Serving(found, ServingOptions(ahead=1))
+    serving = Serving(found, ServingOptions())
+    asked = {"observation": shown[0].columns[0], "pictures": {n: p[0] for n, p in shown[0].pictures.items()}}
+    answers = [asyncio.run(serving.session().answer(asked))["actions"] for _ in range(2)]
+    assert answers[0].shape == (serving.per_request, len(found.manifest["action_names"]))
+    assert np.array_equal(*answers)

@@ -34,7 +34,11 @@ class Plan:
     seconds: float = 30.0  # [s] that do
     watch: bool = False  # whether each question's clips are fetched too, as poses
     lazy: float = 0.0  # share of questions that are left lying, as by a page that was closed
+    grace: float = 120.0  # [s] for what was asked for before the end
     enough: float = float("inf")  # [s] without any question after which a person goes home
+    other_port: int = (
+        0  # of a second station: half begin there; without one's own one goes to the other, as a proxy does
+    )
 
 
 @dataclass
@@ -60,6 +64,8 @@ class Person:
     def __init__(self, name: str, token: str, plan: Plan, seen: Seen, over: threading.Event) -> None:
         """Have a link to sign in with."""
         self.name, self.token, self.plan, self.seen, self.over = name, token, plan, seen, over
+        self.port = plan.port
+        self.address = f"10.0.{list(plan.links).index(name) // 250}.{list(plan.links).index(name) % 250 + 1}"
         self.cookie = self.csrf = ""
         self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.hand: list[dict[str, Any]] = []
@@ -155,6 +161,8 @@ class Person:
             except (OSError, EOFError):
                 self.seen.broken += 1
                 self.hang_up()
+                if self.plan.other_port:
+                    self.port = self.plan.port + self.plan.other_port - self.port
                 await asyncio.sleep(RETRY)
                 continue
             if began > self.counts_from:
@@ -172,11 +180,13 @@ class Person:
     ) -> tuple[int, dict[str, str], bytes]:
         """Send one request over the person's connection and return what comes back."""
         if self.streams is None:
-            self.streams = await asyncio.open_connection("127.0.0.1", self.plan.port)
+            self.streams = await asyncio.open_connection("127.0.0.1", self.port)
         reader, writer = self.streams
         content = json.dumps(body).encode() if body is not None else b""
-        host = f"127.0.0.1:{self.plan.port}"
+        host = f"127.0.0.1:{self.port}"
         lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Accept: {accept}", "User-Agent: crowd"]
+        if self.plan.other_port:  # what a proxy says of where the person is
+            lines.append(f"X-Forwarded-For: {self.address}")
         if self.cookie:
             lines.append(f"Cookie: {self.cookie}")
         if method != "GET":
@@ -199,6 +209,8 @@ async def crowd(plan: Plan) -> Seen:
     """Let all sign in, wait for a line of input, and let them work."""
     seen, over = Seen(), threading.Event()
     people = [Person(name, token, plan, seen, over) for name, token in plan.links.items()]
+    for person in people[1::2]:
+        person.port = plan.other_port or plan.port
     for person in people:
         await person.sign_in()
     print(json.dumps({"signed_in": len(people)}), flush=True)
@@ -209,9 +221,13 @@ async def crowd(plan: Plan) -> Seen:
         person.hang_up()  # they came a while ago
         person.counts_from = begin + plan.warm
     until = begin + plan.warm + plan.seconds
-    await asyncio.gather(
-        *(person.work(max(plan.arrive, plan.every) * i / len(people), until) for i, person in enumerate(people))
-    )
+    offset = max(plan.arrive, plan.every) / len(people)
+    works = asyncio.gather(*(person.work(offset * i, until) for i, person in enumerate(people)))
+    try:
+        await asyncio.wait_for(works, plan.warm + plan.seconds + plan.grace)
+    except TimeoutError:
+        seen.statuses["none"] = 1
+        seen.odd.append(f"something had no answer {plan.grace:.0f} s after the end")
     return seen
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -25,14 +26,15 @@ from tests.service.crowd import Plan, Seen
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0  # [s] for a station to answer on a busy machine
+SIGN_IN = 600.0  # [s] for hundreds to sign in there
 
 
 class Running:
     """A station over a data home and a database, at one port."""
 
-    def __init__(self, home: Path, database: str) -> None:
-        """Start it."""
-        self.home, self.database = home, database
+    def __init__(self, home: Path, database: str, *words: str) -> None:
+        """Start it, with further `words` on its command line."""
+        self.home, self.database, self.words = home, database, words
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -42,7 +44,7 @@ class Running:
     def start(self) -> "subprocess.Popen[str]":
         """Start the process and wait until it answers."""
         command = [sys.executable, "-m", "robo_rlhf.cli.main", "serve", "--no-open", "--port", str(self.port)]
-        command += ["--home", str(self.home), "--database", self.database]
+        command += ["--home", str(self.home), "--database", self.database, *self.words]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=self.log, stderr=self.log, text=True)
         until = time.monotonic() + PATIENCE
         while True:
@@ -83,9 +85,9 @@ def busy(pid: int) -> float:
 
 
 @contextlib.contextmanager
-def running(home: Path, database: str) -> Iterator[Running]:
+def running(home: Path, database: str, *words: str) -> Iterator[Running]:
     """Run a station."""
-    station = Running(home, database)
+    station = Running(home, database, *words)
     try:
         yield station
     finally:
@@ -112,8 +114,9 @@ class Crowd:
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
+        self.longest = plan.warm + plan.seconds + plan.grace + PATIENCE
         self._say(json.dumps(asdict(plan)))
-        told = self._hear()
+        told = self._hear(SIGN_IN)
         assert told == {"signed_in": len(plan.links)}, told
 
     def begin(self) -> None:
@@ -126,7 +129,7 @@ class Crowd:
 
     def end(self) -> Seen:
         """Wait until they are done and return what they saw."""
-        seen = Seen(**self._hear())
+        seen = Seen(**self._hear(self.longest))
         self.process.wait(10)
         return seen
 
@@ -135,8 +138,10 @@ class Crowd:
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
 
-    def _hear(self) -> dict[str, Any]:
+    def _hear(self, longest: float) -> dict[str, Any]:
+        """Return the next line within so many seconds."""
         assert self.process.stdout is not None
+        assert select.select([self.process.stdout], [], [], longest)[0], f"the crowd said nothing for {longest:.0f} s"
         line = self.process.stdout.readline()
         assert line, "the crowd has ended"
         found: dict[str, Any] = json.loads(line)

@@ -14,6 +14,7 @@ from tests.service.crowd import Plan, Seen
 from tests.service.filling import Amount, fill, films
 from tests.service.one import Browser
 from tests.service.running import check_nothing_lost, crowd, links, running, wait_for_answers
+from tests.service.two_stations import two_stations
 
 LITTLE = Amount(clips=300, answers=0, waiting=3000, people=1)
 
@@ -102,3 +103,10 @@ def test_one_answer_sent_fifty_times_at_once_is_one_row_and_one_reply(where: str
     with Store(where) as store:
         assert [(answer.annotator, answer.value) for answer in store.answers()] == [("anna", body["value"])]
         assert len(store.history("anna")) == 1
+
+
+@pytest.mark.slow
+def test_two_stations_on_one_database_are_restarted_in_turn(tmp_path: Path) -> None:
+    """Twenty people at two stations: what `bench_service` measures with two hundred."""
+    with server() as postgres:
+        two_stations(tmp_path, postgres.url(), people=20, every=1.0, seconds=24.0)

@@ -100,6 +100,24 @@ def test_a_full_disk_is_said_before_anything_is_drawn(
     assert drawn == []
 
 
+def test_a_disk_that_fills_up_in_the_middle_loses_nothing_that_was_drawn(
+    episodes: list[Episode], tmp_path: Path, drawn: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = frame_cache.write_atomic
+
+    def full(path: Path, content: bytes) -> None:
+        if len(list(tmp_path.glob("*.npy"))) == 2:
+            raise DiskFullError(path, 1, 0)
+        whole(path, content)
+
+    with monkeypatch.context() as patched, pytest.raises(DiskFullError):
+        patched.setattr(frame_cache, "write_atomic", full)
+        see_episodes(episodes, SIGHT, FrameCache(tmp_path))
+    assert drawn == [4, 4]
+    assert len(see_episodes(episodes, SIGHT, FrameCache(tmp_path))) == 8  # once there is room
+    assert drawn == [4, 4, 4]
+
+
 def test_a_camera_in_which_nothing_varies_is_warned_of(episodes: list[Episode], tmp_path: Path) -> None:
     still = replace(episodes[0], state=np.repeat(episodes[0].state[:1], 4, axis=0))
     with pytest.warns(FileWarning, match="Nothing varies in what camera front shows"):

@@ -30,14 +30,20 @@ class ConditionedEnv:
     """
 
     def __init__(self, env: TaskEnv, conditions: Conditions) -> None:
-        """Put `env` under `conditions`."""
+        """Put `env` under `conditions`.
+
+        Raises:
+            InvalidValueError: a limit of a force that the task does not measure.
+        """
+        if conditions.force_limit and FORCE not in env.task.signals(env.sim):
+            raise InvalidValueError("force_limit of the conditions", env.name, f"a task with the signal {FORCE}")
         self.env, self.conditions = env, conditions
         self.name, self.num_envs, self.horizon, self.control_dt = env.name, env.num_envs, env.horizon, env.control_dt
         self.obs_dim, self.act_dim = env.obs_dim, env.act_dim
         self._force: Array | None = None  # (N, 1) [N] of the last step
         names = env.task.action_names
         self._grip = np.array([name == "gripper" for name in names])
-        self._begin(np.zeros(env.num_envs, np.int64), np.zeros((env.num_envs, env.obs_dim), np.float32))
+        self.begin(np.zeros(env.num_envs, np.int64), np.zeros((env.num_envs, env.obs_dim), np.float32))
 
     @property
     def model_hash(self) -> str:
@@ -56,7 +62,7 @@ class ConditionedEnv:
 
     def reset(self, seeds: Array) -> Array:
         """Start episodes from `seeds` (N,); return what is shown of them (N, obs_dim)."""
-        return self._begin(np.asarray(seeds, np.int64), self.env.reset(seeds))
+        return self.begin(np.asarray(seeds, np.int64), self.env.reset(seeds))
 
     def step(self, action: Array) -> Step:
         """Send `action` (N, act_dim); what arrives of earlier ones is applied, within the limits."""
@@ -77,7 +83,7 @@ class ConditionedEnv:
 
     def set_state(self, state: Array) -> Array:
         """Enter the states (N, nstate), as if episodes began there; return what is shown of them (N, obs_dim)."""
-        return self._begin(self._seeds, self.env.set_state(state))
+        return self.begin(self._seeds, self.env.set_state(state))
 
     def resume(self, seeds: Array, states: Array, sent: Array, force: Array | None = None) -> Array:
         """Enter frame k of recordings with all that was on the way; return what was shown there (N, obs_dim).
@@ -123,7 +129,8 @@ class ConditionedEnv:
         """Close the environment."""
         self.env.close()
 
-    def _begin(self, seeds: Array, obs: Array) -> Array:
+    def begin(self, seeds: Array, obs: Array) -> Array:
+        """Begin a history where the copies stand, with true columns (N, obs_dim); return what is shown of them."""
         self._seeds = seeds
         self._clear()
         self._note(0, obs)
@@ -179,6 +186,4 @@ def under(env: Any, conditions: Conditions) -> Any:
         return env
     if not isinstance(env, TaskEnv):
         raise InvalidValueError("conditions of an environment", env.name, "a native task")
-    if conditions.force_limit and FORCE not in env.task.signals(env.sim):
-        raise InvalidValueError("force_limit of the conditions", env.name, f"a task with the signal {FORCE}")
     return ConditionedEnv(env, conditions)

@@ -1,6 +1,7 @@
 """Settings of the conditions of the real world, apart from the environment under them: they load no simulator."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, ClassVar
@@ -8,7 +9,8 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from robo_rlhf.core.checks import CheckedSettings, NotNegative, Share, WholeNumber, below
-from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError, UnknownNameError
+from robo_rlhf.core.seal import parse_json
 
 RECORDED = "conditions"  # the name under which the versions of an episode hold them
 _DROPS = 1  # of random streams
@@ -43,6 +45,35 @@ class Conditions(CheckedSettings):
         asked = {name: value for name, value in asdict(self).items() if value != usual[name]}
         return {RECORDED: json.dumps(asked)} if asked else {}
 
+    def __str__(self) -> str:
+        """Return what is asked for, in words; empty where nothing is."""
+        late = [(self.delay_frames, "frames"), (self.delay_actions, "actions")]
+        words = [f"{what} {steps} step{'s' if steps > 1 else ''} late" for steps, what in late if steps]
+        words += [f"{100 * self.drop_frames:g} % of frames lost"] if self.drop_frames else []
+        words += [f"noise of {self.sensor_noise:g}"] if self.sensor_noise else []
+        words += [f"speed up to {100 * self.speed_limit:g} %"] if self.speed_limit < 1 else []
+        words += [f"force up to {self.force_limit:g} N"] if self.force_limit else []
+        return ", ".join(words)
+
+
+def conditions_from(asked: Mapping[str, object]) -> Conditions:
+    """Return conditions by name, those that are missing off.
+
+    Raises:
+        UnknownNameError: there is no such condition.
+        InvalidValueError: one is no number, no whole number of steps, or outside its range.
+    """
+    usual = asdict(Conditions())
+    for name, value in asked.items():
+        if name not in usual:
+            raise UnknownNameError("condition", name, list(usual))
+        whole = isinstance(usual[name], int)
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or (whole and value != int(value)):  # type: ignore[call-overload]
+            expected = "a whole number of steps" if whole else "a number"
+            raise InvalidValueError(f"{name} of the conditions", value, expected)
+    return Conditions(**{name: type(usual[name])(value) for name, value in asked.items()})
+
 
 def read_conditions(versions: Mapping[str, str]) -> Conditions:
     """Return the conditions that an episode was recorded under, as its `versions` say.
@@ -52,11 +83,10 @@ def read_conditions(versions: Mapping[str, str]) -> Conditions:
     """
     text = versions.get(RECORDED, "{}")
     try:
-        return Conditions(**json.loads(text))
-    except (TypeError, ValueError):
-        raise InvalidValueError(
-            "conditions of an episode", text[:200], "those that this version knows; see docs/guides/pixels.md"
-        ) from None
+        return conditions_from(parse_json(text))
+    except (AttributeError, ValueError, RoboRlhfError):
+        expected = "those that this version knows; see docs/guides/pixels.md"
+        raise InvalidValueError("conditions of an episode", text[:200], expected) from None
 
 
 def frame_shown(conditions: Conditions, seed: int, now: int) -> int:

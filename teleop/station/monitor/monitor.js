@@ -9,6 +9,7 @@ import { element, printKeys } from "../shared/made.js";
 import { chartsOf, have, merge, smoother } from "./data.js";
 import { RunList, ago, badge, percent, stageWords } from "../shared/runs.js";
 import { Details } from "./details.js";
+import { InUse } from "./in-use.js";
 import { tell } from "../shared/toast.js";
 
 const EVERY = 2000; // [ms] between updates
@@ -240,4 +241,4 @@ function drawLog(runs) {
   );
 }
 
-new Monitor();
+new InUse(new Monitor().page.mayNote);

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +10,9 @@ from starlette.responses import FileResponse, Response
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.files import run_folder
+from robo_rlhf.data.layout import datasets_of
 from robo_rlhf.database.writers import Database
+from robo_rlhf.deploy.monitor import known_state, send
 from robo_rlhf.feedback.assignment.my_progress import answered_between
 from teleop.input.key_bindings import Binding
 from teleop.station.monitor.runs import LONGEST_NOTES
@@ -43,6 +45,14 @@ class RunNotes(BaseModel):
     model_config = ConfigDict(extra="forbid")
     run: Annotated[str, Field(min_length=1, max_length=200)]
     text: Annotated[str, Field(max_length=LONGEST_NOTES)]
+
+
+class SentMoments(BaseModel):
+    """The dataset whose moments that look new are sent on, and where to."""
+
+    model_config = ConfigDict(extra="forbid")
+    dataset: Annotated[str, Field(min_length=1, max_length=400)]
+    send: Literal["review", "corrections", "training"]
 
 
 def news(request: Request) -> str:
@@ -125,6 +135,24 @@ def notes(request: Request, body: RunNotes, me: Operator) -> dict[str, bool]:
         principal_of(request), "run noted", f"{body.run}, {len(body.text)} characters"
     )
     return {"written": True}
+
+
+@router.get("/api/monitor/in-use")
+def in_use(request: Request, me: Me) -> dict[str, Any]:
+    """Return what `robo-rlhf monitor` found last of each dataset, alarms first."""
+    known = {name: known_state(folder) for name, folder in datasets_of(station_of(request).home).items()}
+    found = [{"dataset": name, **state} for name, state in known.items() if state]
+    return {"found": sorted(found, key=lambda one: (not one.get("alarm"), one["dataset"]))}
+
+
+@router.post("/api/monitor/moments")
+def moments(request: Request, body: SentMoments, me: Operator) -> dict[str, Any]:
+    """Send the moments that look new to review, to corrections, or into the next training set."""
+    station = station_of(request)
+    where, count = send(station.home, body.dataset, body.send, station.store)
+    about = f"{count} of {body.dataset} to {body.send}: {where}"
+    station.people.audit.write(principal_of(request), "moments sent", about)
+    return {"where": where, "count": count}
 
 
 @router.get("/api/monitor/learning")

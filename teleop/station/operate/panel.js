@@ -41,6 +41,8 @@ export class Panel {
     this.scene = scene;
     write("task", scene.task);
     write("instruction", scene.instruction);
+    write("conditions", scene.conditions);
+    by("conditions").hidden = !scene.conditions;
     document.title = `${scene.task} · Operate · robo-rlhf`;
   }
 

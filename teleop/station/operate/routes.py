@@ -1,7 +1,7 @@
 """The operate page: drive a robot, record episodes, or watch another operator."""
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from robo_rlhf.core.checks import SAMPLES, check_new_dataset
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError, NotNowError, UnknownNameError
 from robo_rlhf.data.layout import check_id
 from robo_rlhf.pipeline.demonstrations import ENOUGH
+from robo_rlhf.sim.envs.conditions import Conditions, conditions_from
 from robo_rlhf.sim.external.ids import is_outside
 from teleop.input.key_bindings import KEYS
 from teleop.ipc.messages import Begin, Notice, read_page_message
@@ -47,7 +48,7 @@ router = APIRouter()
 class NewSession(BaseModel):
     """The launch options of a session."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     task: Annotated[str, Field(max_length=100)] = ""  # that of the episode, where one is opened
     dataset: Annotated[str, Field(max_length=100)] = ""  # the task's name where empty
@@ -58,6 +59,7 @@ class NewSession(BaseModel):
     episode: Annotated[str, Field(max_length=128)] = ""
     frame: Annotated[int, Field(ge=0)] = 0
     mode: Annotated[str, Field(pattern="^(continue|takeover)$")] = "continue"
+    conditions: dict[str, float] = {}  # of the real world, by the names of `Conditions`; off where they are missing
     fresh: bool = False  # also where the user's session of this task and dataset is running
 
 
@@ -69,7 +71,8 @@ async def start(request: Request, me: Me) -> Response:
     open_ones = [_summary(drive, me) for drive in station.hub.sessions()]
     recorded = await asyncio.to_thread(_recorded, request, me, request.query_params.get("ended", "")[:400])
     found = await asyncio.to_thread(lambda: (launch_options.datasets(home), launch_options.policies(home)))
-    asked = {name: request.query_params.get(name, "") for name in [*NewSession.model_fields, "start"]}
+    names = [*NewSession.model_fields, *(field.name for field in fields(Conditions)), "start"]
+    asked = {name: request.query_params.get(name, "") for name in names}
     named = None if "@" in asked["task"] else launch_options.world(asked["task"], station.environments)
     outside = [launch_options.world(name, station.environments) for name in station.environments]
     choices = dict.fromkeys(one for one in [*launch_options.tasks(), *outside, named] if one is not None)
@@ -79,6 +82,7 @@ async def start(request: Request, me: Me) -> Response:
         "datasets": found[0],
         "policies": [policy._asdict() for policy in found[1]],
         "asked": asked,
+        "conditions": asdict(Conditions()),
         "mayDrive": me.person.may("operator"),
     }
     return render(
@@ -105,11 +109,13 @@ async def begin(request: Request, body: NewSession, me: Annotated[SignedIn, Depe
         allowed = [*allowed, recorded] if enters and is_outside(recorded) else allowed
     if launch_options.world(task, allowed) is None:
         _refuse(task)
+    conditions = conditions_from(body.conditions)
     dataset = body.dataset or task
     _check_dataset(dataset)
     mine = [drive for drive in station.hub.sessions() if drive.owner == me.person.name]
     for drive in mine:
-        if opens is None and not body.fresh and (drive.begin.task, drive.begin.dataset) == (task, dataset):
+        alike = (drive.begin.task, drive.begin.dataset, drive.begin.conditions) == (task, dataset, conditions)
+        if opens is None and not body.fresh and alike:
             return {"address": f"/operate/{drive.id}", "session": drive.id}
     drive = await station.hub.open(
         Begin(
@@ -121,6 +127,7 @@ async def begin(request: Request, body: NewSession, me: Annotated[SignedIn, Depe
             rate=body.rate,
             policy=body.policy,
             open=opens,
+            conditions=conditions,
         )
     )
     return {"address": f"/operate/{drive.id}", "session": drive.id}

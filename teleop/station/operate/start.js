@@ -5,7 +5,7 @@ import { pageData, Refused, send, tellRefusals } from "../shared/api.js";
 import { confirm } from "../shared/dialog.js";
 import { bindCameras, offerCameras } from "./start-cameras.js";
 
-const { tasks, robots, datasets, policies, asked } = pageData();
+const { tasks, robots, datasets, policies, asked, conditions } = pageData();
 const form = document.getElementById("begin");
 const field = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (document.getElementById(id));
 
@@ -44,6 +44,7 @@ function fill() {
   if (robots.includes(robot)) field("robot").value = robot;
   field("dataset").value = asked.dataset;
   field("seed").value = asked.seed;
+  for (const name of Object.keys(conditions)) field(name).value = asked[name] || String(conditions[name]);
   document.getElementById("datasets")?.append(...datasets.map((/** @type {string} */ name) => new Option(name)));
   describe();
   field("policy").value = asked.policy;
@@ -86,6 +87,12 @@ function describe() {
   policy.value = fitting.some((/** @type {any} */ one) => one.path === chosen) ? chosen : "";
 }
 
+/** The conditions that are not as usual. @returns {Record<string, number>} */
+function changedConditions() {
+  const asked = Object.keys(conditions).map((name) => [name, Number(field(name).value || conditions[name])]);
+  return Object.fromEntries(asked.filter(([name, value]) => value !== conditions[name]));
+}
+
 async function begin() {
   const go = /** @type {HTMLButtonElement} */ (document.getElementById("go"));
   const problem = /** @type {HTMLElement} */ (document.getElementById("problem"));
@@ -102,6 +109,7 @@ async function begin() {
     episode: asked.episode,
     frame: Number(asked.frame || 0),
     mode: asked.mode || "continue",
+    conditions: changedConditions(),
     fresh: Boolean(asked.fresh),
   };
   try {

@@ -14,6 +14,8 @@ const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const field = (id) => /** @type {HTMLInputElement} */ (document.getElementById(id));
 /** @type {any[]} */
 let shown = [];
+/** @type {ReturnType<typeof bindKeys> | null} */
+let bound = null;
 /** @type {Record<string, string>} */
 const DONE = { accept: "Your answer is the same now.", more: "Two more people are asked.", gold: "It is a gold question now: mixed in unseen.", practice: "It is a practice question now." };
 
@@ -36,7 +38,7 @@ function begin() {
   describe();
   const once = (/** @type {() => void} */ run) => (/** @type {boolean} */ pressed) => void (pressed && run());
   const acts = Object.fromEntries(Object.keys(DONE).map((act) => [act, once(() => settle(focused(), act))]));
-  printKeys(bindKeys(keys, { ...acts, next: once(() => move(1)), previous: once(() => move(-1)) }).table);
+  bound = bindKeys(keys, { ...acts, next: once(() => move(1)), previous: once(() => move(-1)) });
 }
 
 function fillTasks() {
@@ -72,6 +74,7 @@ async function look() {
     const place = byId("answered");
     place.removeAttribute("aria-busy");
     place.replaceChildren(...shown.map(line));
+    if (bound) printKeys(bound.table);
   });
 }
 

@@ -87,7 +87,7 @@ export class Words {
     const number = ++this.asked;
     const pace = await paceOf(this.review.chosen);
     if (!pace || number !== this.asked) return; // a newer request is under way
-    this.pace = { ...pace, today: pace.today + sending, all: this.sofar + pace.waiting + this.review.stages.length };
+    this.pace = { ...pace, today: pace.today + sending, all: this.sofar + pace.waiting + pace.held - sending };
     this.drawPace();
     const share = (/** @type {{hits: number, of: number}} */ of) => `${Math.round((100 * of.hits) / of.of)} %`;
     const lines = [];

@@ -140,7 +140,7 @@ function about(run, style) {
   const drawn = [success, known === undefined ? "" : `predicts ${percent(known)}`, run.stage || run.kind].filter(Boolean).join(" · ");
   return [
     element("span", { class: "run-top" }, ...(style === undefined ? [] : [swatch(style)]), element("span", { class: "clip run-name", title: run.name }, run.name), badge(run)),
-    element("span", { class: "run-facts small soft" }, element("span", { class: "clip" }, run.task || "no task"), element("span", { class: "clip", title: drawn }, drawn || ago(run.changed))),
+    element("span", { class: "run-facts small soft" }, element("span", { class: "clip" }, run.task || "no task"), element("span", { class: "clip", title: drawn }, drawn || "no figures yet")),
     element("span", { class: "run-side small soft" }, spark(run.spark.values), element("span", {}, ago(run.changed))),
   ];
 }

@@ -58,7 +58,7 @@ export class Replay {
   /** @param {import("../shared/player/clip.js").Shown} shown */
   showing(shown) {
     this.shownFrame = shown.frame;
-    this.trouble = shown.trouble;
+    this.trouble = shown.trouble || (shown.loading ? "Drawing the clip …" : "");
     this.page.changed();
   }
 

@@ -1,5 +1,6 @@
 """Policies with cameras in the probe and in a session: they look at the frame that is asked about."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,9 @@ from robo_rlhf.core.types import Observation
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.policies.checkpoint import load_policy, save_policy
 from robo_rlhf.policies.visual import VisualPolicy
+from robo_rlhf.rollouts.rollout import rollout
+from robo_rlhf.sim.envs.conditioned_env import ConditionedEnv
+from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.vision.drawing import Drawer
@@ -25,7 +29,9 @@ from teleop.policy_probe.messages import (
     RolloutResult,
 )
 from teleop.policy_probe.probe import PolicyProbe
+from teleop.session.branch import read_episode
 from teleop.session.commands import _load_policy
+from teleop.worlds.opening import conditions_of
 
 NAME, SIGHT = "runs/seen/checkpoints/policy.safetensors", Sight(("front",), 16)
 FLOW = {"width": 8, "chunk": 4, "execution_horizon": 2, "noise": 0.0, "history": 2}
@@ -94,3 +100,20 @@ def test_a_session_lets_it_drive(seen_home: Path) -> None:
     action = policy.act(obs)
     assert action.shape == (1, env.act_dim)
     assert np.isfinite(action).all()
+
+
+def test_an_episode_under_conditions_goes_on_under_them(seen_home: Path) -> None:
+    """What is recorded of an episode's own policy is what the probe foresees from any of its frames."""
+    conditions = Conditions(0.2, 1, 2, 0.0, 0.8)
+    env = ConditionedEnv(TaskEnv(TASKS["reach"](), 1, nthread=1), conditions)
+    policy = load_policy(seen_home / NAME)
+    policy.look_at(env)
+    policy.seed(0)
+    (episode,) = rollout(env, policy, np.array([4]), steps=16)
+    late = replace(episode, meta=replace(episode.meta, id="late"))
+    Dataset(seen_home / "late", create=True, task="reach").add(late)
+    found = answer(seen_home, RolloutQuery(FrameRef("late", "late", 0), NAME, seconds=0.8))
+    assert isinstance(found, RolloutResult)
+    assert np.array_equal(np.asarray(found.states), episode.state)
+    world = PolicyProbe(seen_home).kept.world(read_episode(seen_home, "late", "late"), 2, "predict")
+    assert conditions_of(world) == conditions

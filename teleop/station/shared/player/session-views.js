@@ -88,8 +88,9 @@ export class Views {
   /** Have the other one draw, where this browser can. */
   swap() {
     if (!measured().possible) return;
-    choose(drawer() === "here" ? "server" : "here");
-    this.drawHere(drawer() === "here");
+    const here = !this.drawing; // it may have ended since it was chosen
+    choose(here ? "here" : "server");
+    this.drawHere(here);
     this.writeDrawer();
   }
 

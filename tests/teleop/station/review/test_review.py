@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +284,12 @@ def test_how_the_work_goes(client: TestClient, station: Station) -> None:
     assert pace["agreement"] == {"hits": 2.0, "of": 3}
     assert pace["self_agreement"] == {"hits": 0, "of": 0}
     assert "1 question waits" in client.get("/", headers={"accept": "text/html"}).text
+    ask(client)
+    now = client.get("/api/review/pace", params={"since": datetime.now(UTC).isoformat(), "task": "reach"}).json()
+    assert (now["waiting"], now["held"]) == (0, 1)  # handed out, and no answer yet
+    assert (
+        client.get("/api/review/pace", params={"since": datetime.now(UTC).isoformat(), "run": "x"}).json()["held"] == 0
+    )
 
 
 def test_notes_and_time(client: TestClient, station: Station) -> None:

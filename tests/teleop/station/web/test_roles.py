@@ -117,9 +117,11 @@ ROUTES: dict[str, Row] = {
     "GET /monitor/report/{run}": Row("annotator", "4"),
     "GET /monitor/video/{run}/{name}": Row("annotator", "4"),
     "POST /api/monitor/notes": Row("operator", "4"),
+    "POST /api/monitor/moments": Row("operator", "4"),
     "GET /monitor": Row("annotator", "2"),
     "GET /api/monitor/runs": Row("annotator", "2"),
     "GET /api/monitor/run": Row("annotator", "4"),
+    "GET /api/monitor/in-use": Row("annotator", "2"),
     "GET /api/monitor/learning": Row("annotator", "2"),
     # Quality of the answers
     "GET /quality": Row("operator", "2"),
