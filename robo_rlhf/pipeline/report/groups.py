@@ -76,8 +76,8 @@ def ratings(questions: Iterable[Question], answers: Iterable[Answer], people: Co
     return GroupRatings(_share(newer), _share(succeeds), rating)
 
 
-def _share(said: list[bool]) -> Interval | None:
-    return wilson(sum(said), len(said)) if said else None
+def _share(votes: list[bool]) -> Interval | None:
+    return wilson(sum(votes), len(votes)) if votes else None
 
 
 def _row(name: str, people: int, predicted: object, found: GroupRatings) -> str:
