@@ -75,7 +75,7 @@ def faults(source: Path, wheel: Path) -> list[str]:
     found += [f"{name} is missing in the wheel" for name in sorted(wanted - inside)]
     found += [f"{name} is in the wheel, and not tracked" for name in sorted(inside - wanted) if THREE not in name]
     if f"{THREE}three.module.js" not in inside:
-        found.append("three.js is missing in the wheel: run `python hatch_build.py` where npm reaches its registry")
+        found.append("three.js is missing in the wheel: run `python .ci/hatch_build.py` where npm reaches its registry")
     lacking = [name for name in ("README.md", "LICENSE", "CHANGELOG.md", "docs/index.md", "tests/conftest.py")]
     return found + [f"{name} is missing in the source distribution" for name in lacking if name not in sent]
 

@@ -12,8 +12,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from robo_rlhf.core.errors import ShapeError
-from robo_rlhf.core.types import Array
 from robo_rlhf.rewards import REWARDS
 from robo_rlhf.rewards.base import OBS_LIMIT, RewardModel
 from robo_rlhf.rewards.layers import Linear, Norm, rows
@@ -91,27 +89,6 @@ class EncoderReward(RewardModel):
         change = (after - before) / self.change_std
         surprise = ((change - mean) / log_std.exp()).square() / 2 + log_std  # (E, R, obs_dim)
         return self.dynamics * (apart.mean(1) + surprise.mean((1, 2)))
-
-    @torch.inference_mode()
-    def predict_next(self, obs: Array, action: Array) -> tuple[Array, Array]:
-        """Return each member's mean and deviation of the next observation, (E, B, obs_dim) float32 each.
-
-        Args:
-            obs: (B, obs_dim).
-            action: (B, act_dim), in [-1, 1].
-
-        Raises:
-            ShapeError: arrays of other shapes.
-        """
-        for name, array, dim in (("obs", obs, self.obs_dim), ("action", action, self.act_dim)):
-            if array.shape != (len(obs), dim):
-                raise ShapeError(f"{name} for a dynamics model", (len(obs), dim), array.shape)
-        seen = torch.as_tensor(obs, dtype=torch.float32)
-        before = self.normalized(seen).expand(self.members, -1, -1)
-        acted = torch.as_tensor(action, dtype=torch.float32).expand(self.members, -1, -1)
-        _, change, log_std = self._next(before, acted)
-        unit = self.change_std * self.obs_std
-        return (seen + change * unit).numpy(), (log_std.exp() * unit).numpy()
 
     def _hidden(self, obs: Tensor, action: Tensor) -> Tensor:
         """Map z-scores (E, R, obs_dim) and actions (E, R, act_dim) to (E, R, width)."""

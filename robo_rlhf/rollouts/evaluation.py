@@ -1,6 +1,6 @@
 """Evaluation of policies: metrics with confidence intervals, and paired comparison of two policies."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isnan, nan
 from typing import Any, NamedTuple
@@ -15,7 +15,6 @@ from robo_rlhf.sim.task_tools.style_measures import MEASURES, summarize
 
 FIRST_SEED = 1_000_000  # first seed of the episodes that results are reported on; nothing is learned from them
 SELECTION_SEED = 2_000_000  # first seed of the episodes that choose snapshots, kept apart to avoid selection bias
-EpisodeScore = Callable[[Episode], float]
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ from robo_rlhf.rollouts.evaluation import FIRST_SEED, evaluate
 from robo_rlhf.pipeline.steps.cloning import trimmed
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import make_env
-from robo_rlhf.sim.operators.takeover import TakeoverOperator
+from tests.sim.operators.takeover import TakeoverOperator
 from robo_rlhf.sim.operators.scripted import ScriptedOperator
 from robo_rlhf.training import bc, dagger
 from robo_rlhf.core.types import Source

@@ -40,13 +40,13 @@ from robo_rlhf.rollouts.evaluation import evaluate
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
 from robo_rlhf.sim.operators.scripted import ScriptedOperator
-from robo_rlhf.sim.operators.takeover import TakeoverOperator
 from robo_rlhf.training import bc, ppo, reward, sac
 from robo_rlhf.training_tools.settings import BCSettings, PPOSettings, SACSettings
 from robo_rlhf.training_tools.viewers import Audience
 from tests.benchmarks.groups import groups
 from tests.benchmarks.matrix import add_row, stored_rows
 from tests.benchmarks.reasons import reasons
+from tests.sim.operators.takeover import TakeoverOperator
 
 pytestmark = pytest.mark.bench
 ROWS = Path(__file__).parent / "results" / "people.jsonl"

@@ -140,3 +140,32 @@ def test_a_quarter_of_an_hour_is_sought_without_being_fetched(opened: Opened) ->
         page.wait_for_function(STILL)
         assert page.evaluate(TIMES) == pytest.approx([(place + 0.5) / 10] * 2, abs=0.06)
     assert max(sizes, default=0) <= 2 * 2**20
+
+
+BAR = """() => {
+  const video = document.querySelector(".stage video");
+  const place = new OffscreenCanvas(video.videoWidth, video.videoHeight).getContext("2d");
+  place.drawImage(video, 0, 0);
+  const row = [...place.getImageData(0, 24, video.videoWidth, 1).data].filter((_, i) => i % 4 === 0);
+  return row.indexOf(Math.max(...row));
+}"""
+
+
+def test_the_library_plays_the_files_too_frame_by_frame(station: Served, open_page: OpenPage) -> None:
+    page = sign_in(open_page, station, "librarian", "annotator")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{station.url}/library?dataset=cups&sort=name")
+    page.locator(".episode a.open").first.click()
+    clock, scrub = page.locator(".clock"), page.locator(".scrub")
+    expect(clock).to_contain_text("frame 0 of 59")
+    for frame in (30, 12, 45):
+        scrub.evaluate("(range, f) => { range.value = f; range.dispatchEvent(new Event('input')); }", frame)
+        expect(clock).to_contain_text(f"frame {frame} of 59")
+        expect(page.locator(".stage-note")).to_be_hidden()
+        assert abs(page.evaluate(BAR) - frame / 60 * 64) <= 1.1
+    page.keyboard.press("Space")
+    expect(clock).to_contain_text("frame 59 of 59")  # played to its end, and stands there
+    expect(page.locator(".stage-note")).to_be_hidden()
+    assert any("/media/recording" in address for address in asked)
+    assert not [address for address in asked if "/media/part" in address or "/media/frame" in address]

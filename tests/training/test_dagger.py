@@ -15,8 +15,8 @@ from robo_rlhf.policies.checkpoint import load_meta
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
 from robo_rlhf.sim.operators.scripted import ScriptedOperator
-from robo_rlhf.sim.operators.takeover import TakeoverOperator
 from robo_rlhf.training import bc, dagger
+from tests.sim.operators.takeover import TakeoverOperator
 from tests.toy import demonstrations
 
 SMALL = bc.Config("gaussian", {"width": 8}, updates=4, batch=32)

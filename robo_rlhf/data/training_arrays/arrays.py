@@ -1,4 +1,4 @@
-"""Episodes as flat arrays for training, and the chunk indices that chunked policies need."""
+"""Episodes as flat arrays for training."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -28,31 +28,6 @@ class TrainingData:
     def __len__(self) -> int:
         """Return the number of steps M."""
         return len(self.obs)
-
-
-def chunk_indices(starts: Array, horizon: int) -> tuple[Array, Array]:
-    """Return which steps follow each step inside its own episode.
-
-    Args:
-        starts: (E + 1,) first step of each episode, and the end of the last.
-        horizon: steps a chunk, H.
-
-    Returns:
-        Indices (M, H) int64, the last step repeated past the end of an episode, and a mask (M, H) bool that is False
-        there.
-
-    >>> indices, mask = chunk_indices(np.array([0, 2, 5]), 2)
-    >>> indices.tolist()
-    [[0, 1], [1, 1], [2, 3], [3, 4], [4, 4]]
-    >>> mask.astype(int).tolist()
-    [[1, 1], [1, 0], [1, 1], [1, 1], [1, 0]]
-    """
-    if horizon < 1:
-        raise InvalidValueError("chunk length", str(horizon), "at least 1")
-    starts = np.asarray(starts, dtype=np.int64)
-    ends = np.repeat(starts[1:], np.diff(starts))  # (M,)
-    wanted = starts[0] + np.arange(len(ends))[:, None] + np.arange(horizon)  # (M, H)
-    return np.minimum(wanted, ends[:, None] - 1), wanted < ends[:, None]
 
 
 def collect(

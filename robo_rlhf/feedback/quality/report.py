@@ -113,12 +113,6 @@ class Quality:
         return {person.name: person.weight for person in self.people}
 
 
-class _QuestionInfo(NamedTuple):
-    kind: str
-    task: str
-    answers: list[Answer]
-
-
 def report(store: Store, *, run: str | None = None, task: str | None = None, most: int = MOST) -> Quality:
     """Return the quality of the newest `most` answers, to all questions or those of a run or task."""
     kinds, found = load_answers(store, run, task, most)

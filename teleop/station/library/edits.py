@@ -11,7 +11,7 @@ import numpy as np
 from cachetools import LRUCache
 
 from robo_rlhf.core.errors import ConflictError, CorruptFileError, InvalidValueError, NotFoundError, RoboRlhfError
-from robo_rlhf.core.types import Array, EpisodeMeta, Outcome, Source
+from robo_rlhf.core.types import Array, EpisodeMeta, Outcome, RecordedVideo, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import trash_versions, trashed
 from robo_rlhf.data.schema import read_columns, read_header
@@ -122,6 +122,7 @@ class Library:
             "frames": header.steps + 1,
             "show": access.show,  # as in `EpisodeAccess`
             "cameras": list(access.videos),  # whose frames were recorded
+            "videos": [] if access.show == "state" else [_video(n, v) for n, v in header.meta.frames.items()],
             "enter": access.enter,
             "reason": access.reason,
             "sees": _sees(header.meta) if access.show == "state" else None,
@@ -264,6 +265,11 @@ def _header(path: Path) -> tuple[EpisodeMeta | None, int]:
     except (RoboRlhfError, OSError):
         return None, 0
     return header.meta, header.steps
+
+
+def _video(camera: str, video: RecordedVideo) -> dict[str, Any]:
+    """Return where in its file a camera's part of an episode begins [s], its rate, and how many frames it has."""
+    return {"name": camera, "start": video.start, "fps": video.fps, "frames": video.frames}
 
 
 def _sees(meta: EpisodeMeta) -> dict[str, Any] | None:

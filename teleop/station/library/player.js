@@ -169,7 +169,7 @@ export class Player {
    * @param {number} frame
    */
   start(item, frame) {
-    const { frames, sources, success, show, sees } = item.timeline;
+    const { frames, sources, success, show, sees, videos } = item.timeline;
     this.timeline.show({ frames, dt: item.dt, sources, success });
     this.insetSwitch.hidden = !sees;
     this.insets.open(sees, (start, stop) => mediaAddress("seen", item, { start, stop }), frames);
@@ -177,7 +177,7 @@ export class Player {
     this.clip.width = this.width();
     this.cameras.start(item);
     this.drawer.hidden = show !== "state" || !measured().possible;
-    this.clip.open({ ...item, frames, fps: 1 / item.dt, states: show === "state" }, frame);
+    this.clip.open({ ...item, frames, fps: 1 / item.dt, states: show === "state", videos }, frame);
     this.swapped();
   }
 

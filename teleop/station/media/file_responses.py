@@ -14,6 +14,7 @@ from teleop.station.media.ranges import ByteRange, UnsatisfiableRangeError, is_f
 
 BLOCK = 2**18  # [bytes] read at a time
 AT_ONCE = 2**20  # [bytes] up to which an answer is sent in one piece
+MOST_BYTES = 2 * 2**20  # of one answer to a player that asks for a part of a recorded video
 CHECK_INTERVAL = 0.25  # [s] between checks whether the client is still connected
 KEPT = "private, max-age=31536000, immutable"  # at an address that changes with the content
 REQUESTED = "private, no-cache"  # kept, and asked for every time whether it is still the same

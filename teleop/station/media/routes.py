@@ -16,7 +16,15 @@ from starlette.responses import JSONResponse, Response
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError, RoboRlhfError, UnknownNameError
 from teleop.station.library.entry import EpisodeKey
 from teleop.station.media.clip_cache import CachedBytes
-from teleop.station.media.file_responses import KEPT, REQUESTED, Content, GoneError, respond, unless_gone
+from teleop.station.media.file_responses import (
+    KEPT,
+    MOST_BYTES,
+    REQUESTED,
+    Content,
+    GoneError,
+    respond,
+    unless_gone,
+)
 from teleop.station.media.films import NoPictureError
 from teleop.station.media.media import TASK, CameraView, Media
 from teleop.station.media.replayed import curves
@@ -79,6 +87,12 @@ async def clip(
     """Send frames [start, stop) of an episode as a clip, to be watched or to be saved."""
     file = f"{shot.episode}.mp4" if download else ""
     return await _clip(request, shot, lambda media, path, view: media.clip(path, view, start, stop, file=file))
+
+
+@router.api_route("/recording", methods=_BOTH)
+async def recording(request: Request, shot: ShotQuery) -> Response:
+    """Send the video that a camera recorded, or the part of the file that a player asks for."""
+    return await _clip(request, shot, lambda media, path, view: media.recording(path, view.camera), most=MOST_BYTES)
 
 
 @router.api_route("/poses", methods=_BOTH)
@@ -147,15 +161,15 @@ async def _picture(request: Request, shot: Shot, draw: _Draw) -> Response:
         return placeholder(str(error))
 
 
-async def _clip(request: Request, shot: Shot, draw: _Draw) -> Response:
+async def _clip(request: Request, shot: Shot, draw: _Draw, most: int | None = None) -> Response:
     """Send a clip; where it cannot be had, JSON that says why."""
     try:
-        return await _sent(request, shot, draw)
+        return await _sent(request, shot, draw, most)
     except NoPictureError as error:
         return JSONResponse({"error": str(error), "code": error.code}, STATUS.get(error.code, 503))
 
 
-async def _sent(request: Request, shot: Shot, draw: _Draw) -> Response:
+async def _sent(request: Request, shot: Shot, draw: _Draw, most: int | None = None) -> Response:
     """Draw and send.
 
     Raises:
@@ -179,7 +193,7 @@ async def _sent(request: Request, shot: Shot, draw: _Draw) -> Response:
     except (RoboRlhfError, RuntimeError) as error:
         _log.error("%s cannot be drawn", shot, exc_info=error)
         raise NoPictureError("drawing", "The drawing failed; the station's log says why. Try again.") from error
-    return respond(request, content, immutable=bool(shot.v))
+    return respond(request, content, immutable=bool(shot.v), most=most)
 
 
 def _file(request: Request, shot: Shot) -> Path:

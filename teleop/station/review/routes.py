@@ -14,7 +14,7 @@ from robo_rlhf.feedback.assignment.assign import QuestionFilter
 from robo_rlhf.feedback.assignment.my_progress import MOST_WAITING, waiting, workload_of
 from robo_rlhf.feedback.assignment.submission import SubmittedAnswer
 from robo_rlhf.feedback.notes import LONGEST_NOTE, Note
-from teleop.station.media.file_responses import GoneError, respond, unless_gone
+from teleop.station.media.file_responses import MOST_BYTES, GoneError, respond, unless_gone
 from teleop.station.media.films import NoPictureError
 from teleop.station.media.media import CameraView
 from teleop.station.review.keys import KEYS
@@ -28,7 +28,6 @@ from teleop.station.web.templates import render
 Name = Annotated[str, Field(max_length=200)]
 Lease = Annotated[int, Field(ge=0, lt=2**63)]
 Instant = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 2, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))]
-MOST_BYTES = 2 * 2**20  # of one answer to a player that asks for a part of a video
 router = APIRouter()
 
 

@@ -1,33 +1,13 @@
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError
 from robo_rlhf.core.types import Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.layout import DataWarning
-from robo_rlhf.data.training_arrays.arrays import chunk_indices
 from tests.data.making import episode
-
-
-@given(lengths=st.lists(st.integers(0, 7), max_size=5), horizon=st.integers(1, 9))
-def test_chunks_stay_in_their_episode_and_repeat_its_last_step(lengths: list[int], horizon: int) -> None:
-    starts = np.cumsum([0, *lengths])
-    indices, mask = chunk_indices(starts, horizon)
-    assert indices.shape == mask.shape == (sum(lengths), horizon)
-    for start, stop in pairwise(starts):
-        for step in range(start, stop):
-            assert indices[step].tolist() == [min(step + k, stop - 1) for k in range(horizon)]
-            assert mask[step].tolist() == [step + k < stop for k in range(horizon)]
-
-
-def test_a_chunk_has_at_least_one_step() -> None:
-    with pytest.raises(InvalidValueError, match="chunk length: expected at least 1, got 0"):
-        chunk_indices(np.array([0, 2]), 0)
 
 
 @pytest.fixture
@@ -48,7 +28,6 @@ def test_arrays_are_the_episodes_one_after_another(dataset: Dataset) -> None:
     np.testing.assert_array_equal(data.action, np.concatenate([e.action for e in episodes]))
     np.testing.assert_array_equal(data.source, np.concatenate([e.source for e in episodes]))
     assert data.frame.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 0, 1, 2, 3]
-    assert chunk_indices(data.starts, 2)[0].shape == (12, 2)
 
 
 def test_arrays_of_chosen_episodes_and_sources(dataset: Dataset) -> None:

@@ -4,7 +4,7 @@ from robo_rlhf.core.types import Array, Episode, Policy, Source
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
 from robo_rlhf.sim.operators.scripted import PERFECT, ScriptedOperator
-from robo_rlhf.sim.operators.takeover import TakeoverOperator
+from tests.sim.operators.takeover import TakeoverOperator
 
 
 class Still:

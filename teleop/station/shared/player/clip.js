@@ -2,7 +2,7 @@
 /**
  * A clip that can be stepped frame by frame, from any camera. The station draws it from states when it is first asked
  * for, part by part, and it plays as soon as its first part is there; until then single frames are shown in its place,
- * so that scrubbing and rotating respond at once.
+ * so that scrubbing and rotating respond at once. What cameras recorded is played out of their files.
  */
 
 import { mediaAddress } from "./media-address.js";
@@ -20,6 +20,14 @@ const PAINTED = 250; // [ms] after which a frame that was sought and not painted
  * @property {number} frames
  * @property {number} fps
  * @property {boolean} [states] false: its frames are not drawn from states
+ * @property {Recorded[]} [videos] what cameras recorded
+ */
+/**
+ * @typedef {object} Recorded
+ * @property {string} name of the camera
+ * @property {number} start [s into its file]
+ * @property {number} fps of the file
+ * @property {number} frames of the file that belong to the episode
  */
 /**
  * @typedef {object} Shown
@@ -184,9 +192,22 @@ export class Clip {
     this.tell();
   }
 
+  /** What the camera recorded; undefined where frames are drawn. @returns {Recorded | undefined} */
+  get recorded() {
+    const videos = this.source?.videos || [];
+    return videos.find((video) => video.name === this.camera) || videos[0];
+  }
+
   /** @param {number} frame */
   segmentOf(frame) {
-    return this.parts ? 0 : Math.floor(frame / SEGMENT);
+    return this.parts || this.recorded ? 0 : Math.floor(frame / SEGMENT);
+  }
+
+  /** Where in the video a frame is sought. @param {number} frame @returns {number} [s] */
+  timeOf(frame) {
+    const { source, recorded, segment, again } = this;
+    const time = (frame - segment * SEGMENT + (again ? 0.7 : 0.5)) / (source ? source.fps : 1);
+    return recorded ? recorded.start + Math.min(time, (recorded.frames - 0.5) / recorded.fps) : time;
   }
 
   /** @param {boolean} waits */
@@ -207,11 +228,14 @@ export class Clip {
     clearTimeout(this.late);
     this.painted = -1;
     this.leaveParts();
-    if (!this.whole) return this.loadParts(this.source);
+    const { recorded } = this;
+    if (!this.whole && !recorded) return this.loadParts(this.source);
     this.segment = this.segmentOf(this.frame);
     const start = this.segment * SEGMENT;
     const stop = Math.min(start + SEGMENT, this.source.frames);
-    this.video.src = mediaAddress("clip", this.source, { camera: this.camera, width: this.width, start, stop });
+    this.video.src = recorded
+      ? mediaAddress("recording", this.source, { camera: recorded.name })
+      : mediaAddress("clip", this.source, { camera: this.camera, width: this.width, start, stop });
     this.video.defaultPlaybackRate = this.rate;
     this.video.load();
     this.showStill();
@@ -260,7 +284,7 @@ export class Clip {
     this.parts?.want(this.frame);
     if (!this.source || this.segment < 0 || this.video.readyState < 1) return this.showStill();
     if (this.parts && !this.parts.has(this.frame)) this.showStill();
-    const wanted = (this.frame - this.segment * SEGMENT + (this.again ? 0.7 : 0.5)) / this.source.fps;
+    const wanted = this.timeOf(this.frame);
     if (this.video.seeking && !this.parts) return; // the newest is sought when it arrives
     if (this.video.seeking && Math.abs(this.video.currentTime - wanted) < 1e-4) return;
     if (Math.abs(this.video.currentTime - wanted) < 1e-4 && this.video.readyState >= 2) return this.arrived();
@@ -274,7 +298,7 @@ export class Clip {
   arrived() {
     if (!this.source || this.segment < 0 || this.video.readyState < 2) return;
     const runs = this.playing && !this.video.paused;
-    if (this.frameOfVideo() !== this.frame && !runs) return this.seekVideo();
+    if (this.frameOfVideo() !== this.frame && Math.abs(this.video.currentTime - this.timeOf(this.frame)) > 1e-3 && !runs) return this.seekVideo();
     if (this.painted !== this.frame && !runs && !this.late && "requestVideoFrameCallback" in this.video) {
       this.late = setTimeout(() => this.notPainted(), PAINTED);
       return;
@@ -297,7 +321,7 @@ export class Clip {
     if (!("requestVideoFrameCallback" in this.video)) return;
     this.video.requestVideoFrameCallback((_, { mediaTime }) => {
       if (!this.source) return;
-      this.painted = this.segment * SEGMENT + Math.round(mediaTime * this.source.fps);
+      this.painted = this.frameAt(mediaTime);
       if (!this.ready && this.video.paused) this.arrived();
       this.watch();
     });
@@ -323,9 +347,20 @@ export class Clip {
     });
   }
 
+  /** Return the frame that a painted picture is of; `frame` where it is of several. @param {number} mediaTime [s] */
+  frameAt(mediaTime) {
+    const { source, recorded, frame } = this;
+    if (!source) return 0;
+    if (!recorded) return this.segment * SEGMENT + Math.round(mediaTime * source.fps);
+    const shown = Math.round((mediaTime - recorded.start) * recorded.fps);
+    const wanted = Math.min(Math.floor(((frame + 0.5) / source.fps) * recorded.fps), recorded.frames - 1);
+    return shown === wanted ? frame : -1;
+  }
+
   frameOfVideo() {
     if (!this.source) return 0;
-    return this.segment * SEGMENT + Math.floor(this.video.currentTime * this.source.fps + 1e-3);
+    const time = this.video.currentTime - (this.recorded ? this.recorded.start : 0);
+    return this.segment * SEGMENT + Math.floor(time * this.source.fps + 1e-3);
   }
 
   /** While it plays: count along, and stop or begin anew at the end of what is to be played. */
@@ -336,14 +371,14 @@ export class Clip {
       this.frame = frame;
       this.tell();
     }
-    if (frame >= this.last && this.last < this.source.frames - 1) this.ended();
+    if (frame >= this.last && (this.recorded || this.last < this.source.frames - 1)) this.ended();
   }
 
   /** The end of the video, or of what is to be played. */
   ended() {
     if (!this.source || !this.playing) return;
     const next = (this.segment + 1) * SEGMENT;
-    if (next <= this.last) return this.goTo(next);
+    if (next <= this.last && this.segmentOf(next) !== this.segment) return this.goTo(next);
     if (this.loop) return this.goTo(this.first);
     this.playing = false;
     this.video.pause();
@@ -362,7 +397,8 @@ export class Clip {
     try {
       const answer = await fetch(address, { headers: { Range: "bytes=0-0", Accept: "application/json" } });
       again = answer.status >= 500;
-      text = answer.ok ? "The browser cannot play this clip; single frames are shown." : (await answer.json()).error;
+      const stills = this.recorded ? "" : "; single frames are shown";
+      text = answer.ok ? `The browser cannot play this clip${stills}.` : (await answer.json()).error;
     } catch {
       // the shown message already fits
     }
@@ -376,6 +412,7 @@ export class Clip {
   /** Show the frame as a picture, the newest only: one is on its way at a time. */
   showStill() {
     if (!this.source) return;
+    if (this.recorded) return void (this.still.hidden = true); // its file is sought as fast
     const more = { camera: this.camera, width: this.width, frame: this.frame };
     this.wantedStill = mediaAddress("frame", this.source, more);
     if (!this.stillBusy) this.loadStill();
@@ -388,6 +425,7 @@ export class Clip {
 
   stillDone() {
     this.stillBusy = false;
+    if (this.recorded) return;
     if (this.source && !this.ready) this.still.hidden = false;
     if (!this.ready && this.wantedStill !== this.still.getAttribute("src")) this.loadStill();
   }

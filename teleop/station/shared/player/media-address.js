@@ -3,7 +3,7 @@
 
 /**
  * Return the address of a picture or a clip.
- * @param {"poster" | "hover" | "clip" | "frame" | "part" | "poses" | "seen"} form
+ * @param {"poster" | "hover" | "clip" | "frame" | "part" | "poses" | "recording" | "seen"} form
  * @param {{dataset: string, episode: string, v?: string}} episode
  * @param {Record<string, string | number>} [more]
  * @returns {string}

@@ -70,3 +70,20 @@ def test_a_player_gets_parts_and_what_is_missing_is_told(
     gone = client.get(address)
     assert gone.status_code == 410
     assert "not here any more" in gone.json()["error"]
+
+
+def test_the_player_of_the_library_gets_the_same_files(
+    visit: Visit, station: Station, home: Path, tmp_path: Path
+) -> None:
+    asked(home, station, tmp_path / "videos")
+    client = visit("annotator")
+    episode = {"dataset": "cups", "episode": Reader(home / "cups").list()[0].meta.id}
+    videos = client.get("/api/library/episode", params=episode).json()["timeline"]["videos"]
+    assert [(one["name"], one["start"], one["fps"]) for one in videos] == [("front", 0, 10), ("top view", 0, 10)]
+    address, camera = "/media/recording", {**episode, "camera": "top view"}
+    whole = client.get(address, params=camera)
+    assert whole.headers["content-type"] == "video/mp4"
+    part = client.get(address, params=camera, headers={"range": "bytes=100-"})
+    assert (part.status_code, part.content) == (206, whole.content[100:])
+    other = client.get(address, params={**episode, "camera": "elsewhere"})
+    assert (other.status_code, other.json()["code"]) == (404, "gone")

@@ -1,4 +1,4 @@
-"""Fetches three.js, which draws scenes in the station's pages, into a checkout (`python hatch_build.py`) or a wheel.
+"""Fetches three.js, which draws scenes in pages, into a checkout (`python .ci/hatch_build.py`) or a wheel.
 
 It comes out of the npm registry by npm, at one version, whose hash is checked. Without it the server draws.
 """
@@ -104,6 +104,6 @@ def _packed(place: Path) -> bytes:
 
 if __name__ == "__main__":
     try:
-        fetch(Path(__file__).parent)
+        fetch(Path(__file__).parents[1])
     except CannotFetchError as problem:
         sys.exit(f"three.js: {problem}")
