@@ -118,9 +118,7 @@ def test_a_sweep_ends_with_the_same_bits_when_a_node_leaves_and_one_joins(
 
 @needs_ray
 @pytest.mark.slow
-def test_stopped_it_leaves_no_process_and_the_same_command_goes_on(
-    nodes: Nodes, reach_home: Path, tmp_path: Path
-) -> None:
+def test_stopped_the_same_command_goes_on(nodes: Nodes, reach_home: Path, tmp_path: Path) -> None:
     home = shutil.copytree(reach_home, tmp_path / "reach")
     sweep = ["sweep", *TINY, "--seeds", "1", "--home", str(home), "--run", "s", "--cluster", nodes.address]
     going = begin(*sweep)
