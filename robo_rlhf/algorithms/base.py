@@ -18,6 +18,7 @@ from robo_rlhf.core.checks import RunName
 from robo_rlhf.core.files import data_home, find_dataset, run_folder
 from robo_rlhf.sim.names import OnRobot
 from robo_rlhf.trackers import Track
+from robo_rlhf.vision.torch_device import OnTorchDevice
 
 if TYPE_CHECKING:
     from robo_rlhf.core.runs import Run
@@ -48,7 +49,7 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Algorithm(OnRobot, ABC):
+class Algorithm(OnRobot, OnTorchDevice, ABC):
     """An algorithm with its options filled in. The docstring of a subclass is its help, and ends with an example."""
 
     name: ClassVar[str]

@@ -107,6 +107,7 @@ class SAC(Reinforcement):
             if self.start is None:
                 return TanhGaussianPolicy(env.obs_dim, env.act_dim)
             policy = load_policy(self.start, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
+            policy.look_at(env)
             if isinstance(policy, TanhGaussianPolicy):
                 return policy
             return on_top_of(TanhGaussianPolicy, policy, scale=self.residual_scale, std=0.3)

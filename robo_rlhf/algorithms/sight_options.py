@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from robo_rlhf.vision.frame_cache import TrainingPictures
 
 
+PICTURES_A_BATCH = 64  # in the place of the usual 256: an update takes as long as of hundreds without pictures
+
+
 @dataclass(frozen=True, kw_only=True)
 class SightOptions:
     """Options of what is seen; without them a network gets all columns and no picture, as ever."""
 
     cameras: str = ""
-    """Cameras whose pictures are seen, such as front,wrist; none where empty."""
+    """Cameras whose pictures are seen, such as front,wrist; none where empty. A batch of 256, the default, is one of 64
+    then."""
     size: int = 96
     """Sides of a picture [pixels]."""
     hide: str = ""
@@ -109,10 +113,16 @@ class SightOptions:
         return replace(config, reward="visual", settings=seen)
 
     def seeing(self, task: str, config: Any) -> Any:
-        """Return settings of behaviour cloning whose policy sees what is asked for; as they are where nothing is."""
+        """Return settings of behaviour cloning whose policy sees what is asked for; as they are where nothing is.
+
+        A batch of the usual size is a smaller one with cameras, see `PICTURES_A_BATCH`.
+        """
         if not self.sees:
             return config
-        return replace(config, policy="visual", settings=self.visual_settings(task, config.policy, config.settings))
+        smaller = bool(self.cameras) and config.batch == type(config)().batch
+        batch = PICTURES_A_BATCH if smaller else config.batch
+        settings = self.visual_settings(task, config.policy, config.settings)
+        return replace(config, policy="visual", settings=settings, batch=batch)
 
     def asked_to_see(self) -> dict[str, Any]:
         """Return the options that a run stores; none where nothing is asked for."""
@@ -125,9 +135,11 @@ class SightOptions:
         sight = self.sight
         if sight is None:
             return None
+        from robo_rlhf.sim.envs.conditioned_env import as_shown
         from robo_rlhf.vision.episode_pictures import see_episodes
         from robo_rlhf.vision.frame_cache import FRAMES, FrameCache
 
+        episodes = [as_shown(episode) for episode in episodes]
         return see_episodes(episodes, sight, FrameCache(home / FRAMES), folder=folder, progress=progress)
 
 

@@ -24,6 +24,7 @@ from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError
 from robo_rlhf.core.files import data_home, feedback_database
 from robo_rlhf.policies.latest_policy import source_of
 from robo_rlhf.sim.names import check_world
+from robo_rlhf.vision.torch_device import OnTorchDevice
 
 if TYPE_CHECKING:
     from robo_rlhf.feedback.arena.standings import Standings
@@ -34,7 +35,7 @@ LISTED = ("arena", "task", "judge", "policies", "answered", "verdict")  # column
 
 @COMMANDS.register("arena")
 @dataclass(frozen=True, kw_only=True)
-class ArenaCommand:
+class ArenaCommand(OnTorchDevice):
     """Compare policies blindly, on the same seeds: run them, ask about every pair, rate them.
 
     Stop it at any time: the same command continues where it stopped. Called again with other policies or more seeds,

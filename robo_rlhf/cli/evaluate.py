@@ -21,6 +21,7 @@ from robo_rlhf.core.files import data_home
 from robo_rlhf.policies.latest_policy import policy_at
 from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.names import MaybeWorld, OnRobot
+from robo_rlhf.vision.torch_device import OnTorchDevice
 
 if TYPE_CHECKING:
     from robo_rlhf.core.types import VecEnv
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("evaluate")
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(OnRobot, OnCluster):
+class Evaluate(OnRobot, OnTorchDevice, OnCluster):
     """Run a policy on fixed seeds; report success and style with 95 % intervals.
 
     The result of each episode is kept as it ends; stopped, the same command continues with the seeds that are missing.
@@ -103,7 +104,7 @@ class Evaluate(OnRobot, OnCluster):
             for path, evaluation in zip(paths, found, strict=True):
                 print_rows(_rows(evaluation), as_json=False, title=f"{path} on {evaluation.task}")
             if moved:
-                rows = [_look_row(name, e) for name, e in {"as the scene is": found[0], **moved}.items()]
+                rows = [_look_row(name, e, found[0]) for name, e in {"as the scene is": found[0], **moved}.items()]
                 print_rows(rows, as_json=False, title=f"{paths[0]}: success in {self.looks} looks of each kind")
             if beside is not None:
                 title = f"demonstrations in {self.with_demonstrations}"
@@ -182,9 +183,16 @@ class Evaluate(OnRobot, OnCluster):
             return evaluate_keeping(env, policy, seeds, kept, policy_seed=self.policy_seed, on_step=on_step), kept
 
 
-def _look_row(name: str, evaluation: "Evaluation") -> dict[str, Any]:
-    end = evaluation.success
-    return {"look": name, "success": end.value, "95 % from": end.low, "to": end.high, "episodes": evaluation.episodes}
+def _look_row(name: str, evaluation: "Evaluation", plain: "Evaluation") -> dict[str, Any]:
+    """Return success in one kind of look, and how far from that in the scene as it is, episode by episode."""
+    from robo_rlhf.rollouts.evaluation import compare
+
+    end, off = evaluation.success, compare(plain, evaluation).success
+    shown = {"look": name, "success": end.value, "95 % from": end.low, "to": end.high, "episodes": evaluation.episodes}
+    if evaluation is plain:
+        return {**shown, "points off": "-", "95 % off": "-"}
+    within = f"{100 * off.low:+.1f} to {100 * off.high:+.1f}"
+    return {**shown, "points off": f"{100 * off.value:+.1f}", "95 % off": within}
 
 
 def _rows(evaluation: "Evaluation") -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from robo_rlhf.core.errors import (
     UnknownNameError,
 )
 from robo_rlhf.core.legacy_names import option_now
+from robo_rlhf.vision.torch_device import is_out_of_memory, use_torch_device
 
 PROGRAM = "robo-rlhf"
 DEBUG_VARIABLE = "ROBO_RLHF_DEBUG"
@@ -32,6 +33,8 @@ STATION = "serve"  # the command that never looks in the current folder
 ALLOW, ENV_ARG = "--allow", "--env-arg"
 ALLOW_HELP = f"""{ALLOW} MODULE (with any command, as often as needed) lets code of yours be imported that a checkpoint,
 a run, a dataset or the database names; what the command line itself names, as MODULE:THING, it allows by that."""
+NO_MEMORY = """The torch device has no memory left for so many pictures at once; what was saved stays. Take a smaller
+--batch or --size, or --torch-device cpu; the same command continues."""
 USAGE_EXIT, INTERRUPT_EXIT, BROKEN_PIPE_EXIT = 2, 130, 141  # the last two as a shell reports SIGINT and SIGPIPE
 
 
@@ -52,6 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"stopped; {_left_behind(args)}", file=sys.stderr)
         return INTERRUPT_EXIT
+    except RuntimeError as error:
+        if "torch" not in sys.modules or not is_out_of_memory(error):
+            raise
+        return _report(NO_MEMORY, RoboRlhfError.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # no reader is left: no error at exit
         return BROKEN_PIPE_EXIT
@@ -180,6 +187,7 @@ def parse(name: str, args: Sequence[str]) -> CliCommand:
     )
     check_environment()
     check_options(command)
+    use_torch_device(getattr(command, "torch_device", ""))
     return choose_robot(command)
 
 

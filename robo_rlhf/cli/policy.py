@@ -17,6 +17,7 @@ from robo_rlhf.core.checks import MaybePort, NewDataset, Seed
 from robo_rlhf.core.errors import BusyError, InvalidValueError, MissingDependencyError
 from robo_rlhf.core.files import data_home, new_dataset
 from robo_rlhf.policies.latest_policy import label_of, policy_at
+from robo_rlhf.vision.torch_device import OnTorchDevice
 
 if TYPE_CHECKING:
     from robo_rlhf.deploy.served_log import ServedLog
@@ -65,7 +66,7 @@ class PolicyExport:
 
 @COMMANDS.register("policy serve")
 @dataclass(frozen=True, kw_only=True)
-class PolicyServe:
+class PolicyServe(OnTorchDevice):
     """Serve a policy to robots: the WebSocket protocol of openpi, and HTTP with JSON, at one address.
 
     A connection (or a "session" of HTTP) is one robot; what several ask at once is computed together. Another host than

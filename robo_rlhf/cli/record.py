@@ -28,6 +28,7 @@ from robo_rlhf.core.registry import Choices, known
 from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.names import OnRobot, World
+from robo_rlhf.vision.torch_device import OnTorchDevice
 from teleop.devices import DEVICES
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("record")
 @dataclass(frozen=True, kw_only=True)
-class Record(OnRobot):
+class Record(OnRobot, OnTorchDevice):
     """Record episodes of a task or an outside environment from a device, in real time.
 
     browser (the default) starts the operator station and opens the operate page. keyboard, gamepad and spacemouse

@@ -26,6 +26,7 @@ from robo_rlhf.core.files import data_home, new_dataset, read_whole
 from robo_rlhf.policies.latest_policy import policy_at
 from robo_rlhf.sim.envs.conditions import Conditions
 from robo_rlhf.sim.names import OnRobot, World
+from robo_rlhf.vision.torch_device import OnTorchDevice
 
 if TYPE_CHECKING:
     from robo_rlhf.core.types import Episode, EpisodeMeta, Policy, VecEnv
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("rollout")
 @dataclass(frozen=True, kw_only=True)
-class Rollout(OnRobot, OnCluster):
+class Rollout(OnRobot, OnTorchDevice, OnCluster):
     """Run a policy, yours or a trained one, and keep its episodes: demonstrations for an outside environment.
 
     An episode is a success where the environment reports it at its end; or by a rule of yours. Each is kept as it ends,

@@ -28,6 +28,7 @@ from robo_rlhf.policies import POLICIES
 from robo_rlhf.rewards import REWARDS
 from robo_rlhf.sim.names import OnRobot, Task
 from robo_rlhf.trackers import Track
+from robo_rlhf.vision.torch_device import OnTorchDevice
 
 if TYPE_CHECKING:
     from robo_rlhf.core.stats import Interval
@@ -39,12 +40,11 @@ MINUTES = 15.0  # of the processor
 ROUNDS, LABELS_A_ROUND = 3, 5  # rounds, and the fewest labels that make one worth its while
 PICTURES_A_SECOND = 4.0  # that a reward sees
 MEANWHILE = 6  # rounds where people answer while the policy practises: questions are about a newer policy then
-PICTURES_A_BATCH = 64  # unless asked otherwise: an update takes as long as hundreds of examples without pictures
 
 
 @COMMANDS.register("run")
 @dataclass(frozen=True, kw_only=True)
-class RunCommand(OnRobot, SightOptions, OnCluster):
+class RunCommand(OnRobot, OnTorchDevice, SightOptions, OnCluster):
     """Do the whole loop: imitate, ask about clips, learn the reward, fine-tune on it, measure.
 
     Stop it at any time: the same command continues where it stopped.
@@ -182,12 +182,14 @@ class RunCommand(OnRobot, SightOptions, OnCluster):
         config = override(preset(self.preset, task=task, **asked), self.set)
         if not self.sees:
             return config
-        smaller = not any(setting.startswith("clone.batch=") for setting in self.set) and bool(self.cameras)
-        clone = replace(config.clone, batch=PICTURES_A_BATCH) if smaller else config.clone
+        clone = self.seeing(task, config.clone)
+        if any(setting.startswith("clone.batch=") for setting in self.set):
+            clone = replace(clone, batch=config.clone.batch)
         reward = config.reward
-        if self.cameras and not any(setting.startswith("reward.reward=") for setting in self.set):
+        own = any(setting.startswith("reward.reward=") for setting in self.set)
+        if self.cameras and not own and config.rl is config.finetune:  # what SAC keeps has no pictures
             reward = self.judging(task, reward, PICTURES_A_SECOND, frozen=True)
-        return replace(config, clone=self.seeing(task, clone), reward=reward)
+        return replace(config, clone=clone, reward=reward)
 
     def _rounds(self, task: str, home: Path) -> dict[str, Any]:
         """Return the number of rounds, and whether answers come while the policy practises; as a run began with."""

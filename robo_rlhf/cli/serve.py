@@ -29,6 +29,7 @@ from robo_rlhf.processes.locks import (
     Lock,
 )
 from robo_rlhf.sim.names import Worlds
+from robo_rlhf.vision.torch_device import OnTorchDevice
 
 if TYPE_CHECKING:
     from robo_rlhf.accounts.people import People
@@ -42,7 +43,7 @@ EVERYWHERE = ("0.0.0.0", "::")
 
 @COMMANDS.register("serve")
 @dataclass(frozen=True, kw_only=True)
-class Serve:
+class Serve(OnTorchDevice):
     """Start the operator station and print one link to it.
 
     The link signs in its first user, once, as administrator. Ctrl-C ends the station; all saved data is on the disk.

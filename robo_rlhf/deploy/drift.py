@@ -69,14 +69,20 @@ class ObservedPolicy:
         """Watch `policies`, the first of which is in use; `delay` is that of their observation mask."""
         self.policies = policies
         self.mask = None if delay is None else ObservationMask(list(obs_names), delay)
-        noisy = any(part.noise for part in policies[0].parts())
-        self.kind = f"ensemble of {len(policies)}" if len(policies) > 1 else f"{SAMPLES} samples" if noisy else "none"
+        parts = policies[0].parts()
+        noisy, self.sees = any(part.noise for part in parts), any(part.pictures for part in parts)
+        alone = f"{SAMPLES} samples" if noisy and not self.sees else "none"
+        self.kind = f"ensemble of {len(policies)}" if len(policies) > 1 and not self.sees else alone
 
-    def look(self, obs: Array) -> tuple[Array, Array | None]:
+    def look(self, obs: Array) -> tuple[Array | None, Array | None]:
         """Return features (T, k) at observations (T, obs_dim), and the disagreement (T,) about each action, if any.
+
+        There are none of a policy with cameras: what it saw is in videos, whose pictures are not those that it got.
 
         The policy is asked about every `EVERY`-th step; the steps up to the next have what it gives there.
         """
+        if self.sees:
+            return None, None
         obs = self._seen(obs)
         step = np.arange(len(obs)) // EVERY
         with torch.inference_mode():
@@ -198,11 +204,13 @@ class Drift:
         }
         net = _fitted(_scaled(x, arrays), y / arrays["output_std"])
         arrays |= {f"net/{name}": value.numpy() for name, value in net.state_dict().items()}
-        features = np.concatenate([observed.look(e.obs)[0] for e in fitted]).astype(np.float64)
-        arrays["feature_mean"] = features.mean(0)
-        _, sizes, axes = np.linalg.svd(features - features.mean(0), full_matrices=False)
-        kept = min(COMPONENTS, len(sizes))
-        arrays["feature_axes"] = axes[:kept].T / (sizes[:kept] / np.sqrt(len(features))).clip(STD_FLOOR)
+        looks = [features for e in fitted if (features := observed.look(e.obs)[0]) is not None]
+        if looks:
+            features = np.concatenate(looks).astype(np.float64)
+            arrays["feature_mean"] = features.mean(0)
+            _, sizes, axes = np.linalg.svd(features - features.mean(0), full_matrices=False)
+            kept = min(COMPONENTS, len(sizes))
+            arrays["feature_axes"] = axes[:kept].T / (sizes[:kept] / np.sqrt(len(features))).clip(STD_FLOOR)
         empty = {"obs_names": list(obs_names), "levels": {}, "steps": {}, "disagreement": observed.kind, **about}
         made = cls(arrays, empty)
         seen = [made.watch(e, observed) for e in held_out]
@@ -222,18 +230,18 @@ class Drift:
         error = (y / self.arrays["output_std"] - mean.numpy()) * np.exp(-log_std.numpy())
         clipped = error.clip(-CLIP_ERROR, CLIP_ERROR)
         features, disagreement = observed.look(episode.obs)
-        parts = (features - self.arrays["feature_mean"]) @ self.arrays["feature_axes"]
-        far = np.sqrt((parts**2).mean(-1))  # (T+1,)
         numbers = {
             "values": np.concatenate([z.mean(0), (z**2).mean(0)]),
             "changes": np.concatenate([clipped.mean(0), (clipped**2).mean(0)]),
-            "features": np.array([far.mean(), far.max()]),
         }
         steps = {
             "values": np.abs((episode.obs - self.arrays["mean"]) / self.arrays["std"]).max(-1)[1:],
             "changes": np.abs(error).max(-1),
-            "features": far[1:],
         }
+        if features is not None:
+            parts = (features - self.arrays["feature_mean"]) @ self.arrays["feature_axes"]
+            far = np.sqrt((parts**2).mean(-1))  # (T+1,)
+            numbers["features"], steps["features"] = np.array([far.mean(), far.max()]), far[1:]
         if disagreement is not None:
             numbers["disagreement"] = np.array([disagreement.mean()])
             steps["disagreement"] = disagreement[1:]

@@ -259,7 +259,9 @@ def watch(home: Path, dataset: str, checkpoint: Path, policy: str, reference: st
         for f in drift.compare(seen)
     ]
     if observed.kind == "none":
-        signals.append(DriftSignal("disagreement", 0.0, None, False, "not known: one policy, which does not sample"))
+        why = "of a policy with cameras" if observed.sees else "one policy, which does not sample"
+        names = ["features", "disagreement"] if observed.sees else ["disagreement"]
+        signals += [DriftSignal(name, 0.0, None, False, f"not known: {why}") for name in names]
     good = [info.meta.outcome for info in usual.list() if info.meta.outcome != "aborted"] if reference else []
     success = (good.count("success") / len(good), len(good)) if good else usual_success(checkpoint)
     unusual = [

@@ -213,7 +213,9 @@ class RobotSession:
                 seen = checked_pictures(given if self.write is None else mine, cameras)
             except ValueError as error:
                 raise InvalidValueError("request", str(error)[:500], "the pictures that the metadata names") from None
-        return check_pictures({**given, **seen}) if self.write is not None or not cameras else seen, seen
+        if cameras and self.write is None:
+            return seen, seen
+        return check_pictures({**given, **seen} if isinstance(given, dict) else given), seen
 
     async def _actions(self, obs: Array, pictures: Mapping[str, Array]) -> Array:
         """Return the next actions (H, act_dim)."""

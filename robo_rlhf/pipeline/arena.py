@@ -210,7 +210,7 @@ class ArenaJob:
         """Let the simulated teachers answer the questions that they have not answered."""
         self.watch.begin("judge")
         style_cost = self.env.task.style_cost if isinstance(self.env, TaskEnv) else None
-        teaching = SimulatedLabeler(self.dataset, questions, TeacherConfig(), style_cost)
+        teaching = SimulatedLabeler(self.dataset.load, questions, TeacherConfig(), style_cost)
         judges = self.arena.config.overlap
         for number in range(judges):
             name = NAME if judges == 1 else f"{NAME} {number + 1}"

@@ -12,10 +12,12 @@ from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.reward_fitting.settings import FitSettings
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.sim.envs.conditions import Conditions
+from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.task_tools.style_measures import MEASURES
 from robo_rlhf.training_tools.settings import BCSettings, PPOSettings, RewardSettings, SACSettings
 
 BY_AXES = "axes"  # the kind of question that compares along named axes
+OF_ACTIONS = "actions"  # the kind of question about what the policy might do next
 DONE = "task success"
 JUDGED = {DONE: "", "smoothness": "peak_jerk", "care with the object": "peak_contact_force"} | {m: m for m in MEASURES}
 """The axes that the simulated teacher judges: by the task's own reward, or by a style measure."""
@@ -165,6 +167,10 @@ class PipelineConfig(CheckedSettings):
     of them in earlier rounds."""
     success_weight: NotNegative = 1.0
     """Weight of the success head in the reward, for each of the last steps of an episode in which it is done."""
+    actions: Annotated[float, below(1)] = 0.0
+    """Share of the questions that show what the policy might do next from a frame, three what-if rollouts of which one
+    is chosen. They train the reward, and the policy by a loss of its own with the weight `finetune.choice_weight`, 1
+    where that is 0."""
     trim: WholeNumber = 10
     """Steps of a demonstration that are kept after its final success."""
     implicit: bool = True
@@ -242,6 +248,11 @@ class PipelineConfig(CheckedSettings):
             raise InvalidValueError("explore", self.explore, "0 where there are demonstrations (--demos)")
         if self.clone.policy == "visual":
             self._check_seeing()
+        if self.question == OF_ACTIONS:
+            expected = "another kind; --set actions=SHARE asks about actions, whose clips begin at one state"
+            raise InvalidValueError("kind of question", self.question, expected)
+        if self.actions:
+            self._check_actions()
         self._check_reward_seeing()
         if self.labels < self.rounds:
             raise InvalidValueError("--labels", self.labels, f"at least one a round, {self.rounds}")
@@ -269,6 +280,25 @@ class PipelineConfig(CheckedSettings):
             expected = f"one of {', '.join(asked)}" if asked else "learned without an axis, or --axes with its name"
             raise InvalidValueError("axis in the objective of a run", repr(missing[0]), expected)
 
+    def _check_actions(self) -> None:
+        """Refuse questions about actions where no frame can be entered, or no policy can learn from them.
+
+        Raises:
+            InvalidValueError: they are asked for.
+        """
+        if is_outside(self.task):
+            expected = "0 in an outside environment, whose frames cannot be entered by a state alone"
+            raise InvalidValueError("actions", self.actions, expected)
+        if self.rl is not self.finetune or self.clone.policy == "visual":
+            expected = "0 unless PPO fine-tunes a policy that was cloned from columns (--demos, learner=ppo)"
+            raise InvalidValueError("actions", self.actions, expected)
+        candidates = KINDS[OF_ACTIONS].num_clips.start
+        if self.num_envs < candidates:
+            raise InvalidValueError("num_envs", self.num_envs, f"at least {candidates} with questions about actions")
+        if self.approvals + self.actions >= 1:
+            given = f"{self.approvals:g} and {self.actions:g}"
+            raise InvalidValueError("approvals and actions", given, "less than 1 together: pairs are asked as well")
+
     def _check_seeing(self) -> None:
         """Refuse what is not done with a policy that has cameras or hidden columns.
 
@@ -276,7 +306,6 @@ class PipelineConfig(CheckedSettings):
             InvalidValueError: it is asked for.
         """
         for name, given, usual in (
-            ("learner", self.learner, "ppo"),
             ("self_imitation_rounds", self.self_imitation_rounds, 0),
             ("choose_execution_horizon", self.choose_execution_horizon, False),
             ("demos", self.demos > 0, True),
@@ -294,7 +323,7 @@ class PipelineConfig(CheckedSettings):
         if not asked.get("cameras"):
             return
         if self.rl is not self.finetune:
-            expected = "ppo: steps that SAC keeps and judges again have no pictures"
+            expected = "ppo, or reward.reward=ensemble: steps that SAC keeps and judges again have no pictures"
             raise InvalidValueError("learner with a reward that has cameras", self.learner, expected)
         cloned = self.clone.settings if self.clone.policy == "visual" else {}
         same = all(cloned.get(name) == asked.get(name) for name in ("cameras", "size", "encoder", "shared"))
@@ -326,6 +355,11 @@ class PipelineConfig(CheckedSettings):
         """Return how many of the questions of round `number` ask whether an episode succeeded: most in the first."""
         asked = share(round(self.approvals * self.labels), [n**-0.5 for n in range(1, self.rounds + 1)])[number - 1]
         return min(asked, self.labels_of(number) - 1)
+
+    def actions_of(self, number: int) -> int:
+        """Return how many of the questions of round `number` are about what the policy might do next."""
+        asked = share(round(self.actions * self.labels), [1.0] * self.rounds)[number - 1]
+        return min(asked, self.labels_of(number) - self.approvals_of(number) - 1)
 
     def answered_in(self, number: int) -> int:
         """Return the newest round whose questions are answered when round `number` begins to fine-tune."""

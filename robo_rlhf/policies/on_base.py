@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from robo_rlhf.core.types import Array
+from robo_rlhf.core.types import Array, Observation
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, Normalizer, Part, TrainedPolicy, first_step_loss
 from robo_rlhf.policies.visual import VisualPolicy
@@ -32,7 +32,7 @@ class PolicyOnBase(TrainedPolicy):
         self.sight = None if base is None else base.sight
         self.seen_dim = base.inner.obs_dim if isinstance(base, VisualPolicy) else self.obs_dim
 
-    def seen(self, obs: Array) -> Tensor:
+    def seen(self, obs: Array | Observation) -> Tensor:
         """Return (N, seen_dim), what the correction gets of obs (N, obs_dim): what its base saw in its last step.
 
         That is all of it, or, under a base with cameras, the columns shown to it now and the features of its last look.
@@ -63,9 +63,12 @@ class PolicyOnBase(TrainedPolicy):
         if self.base is not None:
             self.base.reset(num_envs)
 
-    def features(self, obs: Array) -> Tensor:
-        """Advance the base by one step and return (N, feature_dim) for obs (N, obs_dim)."""
-        base = None if self.base is None else torch.tensor(self.base.act(obs), dtype=torch.float32)
+    def features(self, obs: Array | Observation) -> Tensor:
+        """Advance the base by one step and return (N, feature_dim) for obs (N, obs_dim); with pictures, where given."""
+        base = None
+        if self.base is not None:
+            acted = self.base.act(obs)  # type: ignore[arg-type]  # pictures are given to a base with cameras alone
+            base = torch.tensor(acted, dtype=torch.float32)
         return self.join(self.seen(obs), base)
 
     @abstractmethod

@@ -13,18 +13,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.core.types import Array
+from robo_rlhf.core.types import Array, Observation
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Normalizer, mlp
 from robo_rlhf.policies.on_base import PolicyOnBase
+from robo_rlhf.policies.visual import VisualPolicy
 
 LOG_STD_RANGE = (-5.0, 2.0)
 
 
 @POLICIES.register("tanh_gaussian")
 class TanhGaussianPolicy(PolicyOnBase):
-    """Action = base + scale * tanh(z), z normal; features are the observation, then the base's action."""
+    """Action = base + scale * tanh(z), z normal; features are the observation, then the base's action.
+
+    On a base with cameras, what that saw comes between the two: it is what this one sees, and what learns values
+    has the whole observation.
+    """
 
     kind = "tanh_gaussian"
     example: ClassVar[Mapping[str, Any]] = {"width": 16}
@@ -66,12 +70,11 @@ class TanhGaussianPolicy(PolicyOnBase):
         )
         self.scale = scale
         self.freeze_base(base_kind, base_settings)
-        if self.seen_dim != obs_dim:
-            expected = "a correction by PPO (--set learner=ppo, or train ppo)"
-            raise InvalidValueError("what SAC corrects", "a policy with cameras or hidden columns", expected)
-        self.feature_dim = obs_dim + act_dim if base_kind else obs_dim
-        self.normalizer = Normalizer(obs_dim)
-        self.net = mlp([self.feature_dim, *[width] * layers, 2 * act_dim], nn.ReLU)
+        self.start = obs_dim if isinstance(self.base, VisualPolicy) else 0  # of what it sees, among the features
+        own = self.seen_dim + act_dim if base_kind else obs_dim
+        self.feature_dim = self.start + own
+        self.normalizer = Normalizer(self.seen_dim)
+        self.net = mlp([own, *[width] * layers, 2 * act_dim], nn.ReLU)
         last = self.net[-1]
         assert isinstance(last, nn.Linear)
         if base_kind:
@@ -80,15 +83,24 @@ class TanhGaussianPolicy(PolicyOnBase):
         with torch.no_grad():
             last.bias[act_dim:] = math.log(std)
 
+    def features(self, obs: Array | Observation) -> Tensor:
+        """Advance the base by one step and return (N, feature_dim) for obs (N, obs_dim)."""
+        found = super().features(obs)
+        if not self.start:
+            return found
+        whole = obs.columns if isinstance(obs, Observation) else obs
+        return torch.cat([torch.as_tensor(whole, dtype=torch.float32), found], dim=-1)
+
     def join(self, obs: Tensor, base: Tensor | None) -> Tensor:
         """Return the observation (N, obs_dim), and the base's action where there is one."""
         return obs if base is None else torch.cat([obs, base], dim=-1)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and logarithm of the deviation of z, (B, act_dim) each, for features (B, feature_dim)."""
-        inputs = self.normalizer(features[:, : self.obs_dim])
+        end = self.start + self.seen_dim
+        inputs = self.normalizer(features[:, self.start : end])
         if self.base is not None:
-            inputs = torch.cat([inputs, features[:, self.obs_dim :]], dim=-1)
+            inputs = torch.cat([inputs, features[:, end:]], dim=-1)
         mean, log_std = self.net(inputs).chunk(2, dim=-1)
         return mean, log_std.clamp(*LOG_STD_RANGE)
 
@@ -121,5 +133,5 @@ class TanhGaussianPolicy(PolicyOnBase):
     def _applied(self, features: Tensor, z: Tensor) -> Tensor:
         action = self.scale * torch.tanh(z)
         if self.base is not None:
-            action = action + features[:, self.obs_dim :]
+            action = action + features[:, self.start + self.seen_dim :]
         return action.clamp(-1.0, 1.0)

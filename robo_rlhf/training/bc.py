@@ -30,6 +30,7 @@ from robo_rlhf.data.training_arrays.examples import StepWeights, check_alike, ch
 from robo_rlhf.data.training_arrays.observation_spread import hidden_spread, widened
 from robo_rlhf.policies.base import Chunks, TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy, new_policy, save_policy
+from robo_rlhf.sim.envs.conditioned_env import as_sent
 from robo_rlhf.training_tools.settings import (
     BCSettings,
 )
@@ -129,6 +130,7 @@ class BCLearner:
         pictures: TrainingPictures | None = None,
     ) -> None:
         """Build the policy, with weights drawn from the seed or those of `start`, and the training arrays."""
+        episodes = [as_sent(episode) for episode in episodes]  # what arrives of it is the environment's business
         obs_dim, act_dim = check_alike(episodes)
         self.config = config
         with seeded(config.seed):

@@ -32,6 +32,7 @@ from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.policies.base import GaussianActor, Normalizer, mlp
 from robo_rlhf.rewards.reward_sum import RewardSum
+from robo_rlhf.training_tools.action_preferences import ActionPreferences
 from robo_rlhf.training_tools.experience import KEPT, EpisodeBatch, Reward, collect
 from robo_rlhf.training_tools.reward_watch import RewardWatch, watch_for
 from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, Stored, check_fit, resume, rl_loop
@@ -57,6 +58,7 @@ def train(
     on_iteration: OnIteration | None = None,
     diagnostics: Diagnostics | None = None,
     live: Viewers | None = None,
+    choices: ActionPreferences | None = None,
 ) -> GaussianActor:
     """Fine-tune `actor` in place, save it as the run's checkpoint "policy"; resume where a killed run stopped.
 
@@ -73,6 +75,7 @@ def train(
         on_iteration: the same, with the policy; a true return value ends the training early.
         diagnostics: called with every whole step, including task reward and success.
         live: viewers, for a reward with the term `live`.
+        choices: of what the policy might have done, a loss beside that of the reward: see `config.choice_weight`.
 
     Raises:
         ShapeError: policy or reward do not fit the environment.
@@ -81,7 +84,7 @@ def train(
         NonFiniteError: NaN or infinity from policy, environment, reward or loss; the previous checkpoint is kept.
     """
     check_fit(config, env, actor)
-    learner = PPOLearner(config, actor)
+    learner = PPOLearner(config, actor, choices)
     shaping = RewardObjective(RewardSum(config.objective), env, config.gamma, ends=config.finite, live=live)
     watch = watch_for(reward, env)
     resume(run, learner, carry)
@@ -117,13 +120,15 @@ class PPOBatch(NamedTuple):
 class PPOLearner:
     """Policy, anchor, value function and their optimisers."""
 
-    def __init__(self, config: Config, actor: GaussianActor) -> None:
-        """Start from `actor`."""
-        self.config, self.actor = config, actor
+    def __init__(self, config: Config, actor: GaussianActor, choices: ActionPreferences | None = None) -> None:
+        """Start from `actor`, and from its actions that people chose among."""
+        self.config, self.actor, self.choices = config, actor, choices
         if config.std:
             with torch.no_grad():
                 actor.log_std.fill_(math.log(config.std))
         self.anchor = copy.deepcopy(actor).requires_grad_(False)
+        if choices is not None:
+            choices.begin(self.anchor)
         self.anchor_weight = config.anchor
         with seeded(config.seed):
             self.critic = StateCritic(actor.obs_dim, config.critic_width, config.critic_layers)
@@ -215,7 +220,7 @@ class PPOLearner:
             for part in batch.shuffled(rng, config.minibatch):
                 losses.append(self.update_critic(part))
                 if not resting:
-                    seen.append(self.update_actor(part))
+                    seen.append(self.update_actor(part, rng))
                     resting = 0 < config.target_kl < seen[-1]["approx_kl"]
         steps = 0 if warming else len(seen) - resting
         means = {name: float(np.mean([metrics[name] for metrics in seen])) for name in seen[0]}
@@ -228,7 +233,7 @@ class PPOLearner:
         self.critic_step.step(self.config.max_grad_norm)
         return float(loss.detach())
 
-    def update_actor(self, part: PPOBatch) -> dict[str, float]:
+    def update_actor(self, part: PPOBatch, rng: np.random.Generator) -> dict[str, float]:
         """Take one step of the policy, unless it has moved further than the target KL already."""
         config = self.config
         policy = self.actor.distribution(part.features)
@@ -247,6 +252,8 @@ class PPOLearner:
             loss = loss + self.anchor_weight * divergence(policy, part.anchor_mean, part.anchor_std).mean()
         if config.entropy:
             loss = loss - config.entropy * entropy(policy).mean()
+        if self.choices is not None and config.choice_weight:
+            loss = loss + config.choice_weight * self.choices.loss(self.actor, rng)
         loss.backward()  # type: ignore[no-untyped-call]
         self.actor_step.step(config.max_grad_norm)
         return metrics

@@ -1,13 +1,14 @@
 """Blocks for a replay buffer: a policy's exploring episodes, and demonstrations with that policy's features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError
-from robo_rlhf.core.types import Array, Episode, VecEnv
+from robo_rlhf.core.types import Array, Episode, Observation, VecEnv
 from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
+from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.sim.envs.partial_observation import MaskedEnv
 from robo_rlhf.training_tools.experience import EpisodeBatch
 from robo_rlhf.training_tools.replay_buffer import Block
@@ -52,7 +53,8 @@ def demonstration_block(
     action = np.stack([np.pad(e.action, ((0, steps - len(e)), (0, 0))) for e in shown], axis=1)
     actor.seed(seed)
     actor.reset(n)
-    features = np.stack([actor.features(row).numpy() for row in seen])
+    look = _looker(actor, shown, steps, env)
+    features = np.stack([actor.features(look(t, row)).numpy() for t, row in enumerate(seen)])
     inputs = {"task": [e.reward for e in shown], "success": [_succeeds(e) for e in shown]}
     noted: dict[str, Array] = {
         need: np.stack([np.pad(value, (0, steps - len(value))) for value in inputs[need]], axis=1)
@@ -61,6 +63,22 @@ def demonstration_block(
     goes_on = (length < env.horizon) | (not finite)
     whole = None if observation_mask is None else obs
     return Block(features, action, np.arange(steps)[:, None] < length, goes_on, noted, whole)
+
+
+def _looker(
+    actor: TanhGaussianPolicy, shown: Sequence[Episode], steps: int, env: VecEnv
+) -> Callable[[int, Array], Array | Observation]:
+    """Return what adds the pictures of demonstrations to their observations (N, obs_dim), where the base looks."""
+    base = actor.base
+    if not isinstance(base, VisualPolicy) or base.observer is None:
+        return lambda t, obs: obs
+    sizes = {episode.state.shape[1] for episode in shown} - {env.get_state().shape[1]}
+    if sizes:
+        expected = "demonstrations with states of this scene, whose pictures can be drawn; or none: --demos 0"
+        raise InvalidValueError("demonstrations for SAC with cameras", "some without such states", expected)
+    states = np.stack([np.pad(e.state, ((0, steps - len(e)), (0, 0)), mode="edge") for e in shown], axis=1)
+    observer = base.observer
+    return lambda t, obs: observer.observe(obs, states[t]) if base.attends() else obs
 
 
 def _stacked(episodes: Sequence[Episode], steps: int) -> Array:

@@ -18,9 +18,11 @@ class RewardWatch:
         self.every = frames_between(model.rate, env.control_dt)
         self._observer = CameraObserver(env, model.sight)
         self._taken: list[dict[str, Array]] = []
+        self._drawing = False  # since the newest step that a picture was taken of, beside the physics
 
     def begin(self) -> None:
         """Begin with the states that the copies are in, for the model that the reward has now."""
+        self._finish()
         self._taken = []
         model = _model_of(self.reward)
         assert model is not None
@@ -30,7 +32,14 @@ class RewardWatch:
     def note(self, t: int) -> None:
         """Take the pictures after step `t`, where it is time."""
         if t % self.every == 0:
-            self._taken.append(dict(self._observer.observe(np.zeros((self.num_envs, 0), np.float32)).pictures))
+            self._finish()
+            self._observer.begin()
+            self._drawing = True
+
+    def _finish(self) -> None:
+        if self._drawing:
+            self._drawing = False
+            self._taken.append(self._observer.finish())
 
     def numbers(self, steps: int) -> Array:
         """Return the number (T+1, N) of the newest picture of each observation."""
@@ -39,10 +48,12 @@ class RewardWatch:
 
     def __len__(self) -> int:
         """Return the number of pictures of each camera."""
+        self._finish()
         return len(self._taken) * self.num_envs
 
     def take(self, frame: Array) -> dict[str, Array]:
         """Return the pictures (..., H, W, 3) uint8 of each camera of numbers (...)."""
+        self._finish()
         when, copy = np.divmod(frame.reshape(-1), self.num_envs)
         found = {}
         for camera, first in self._taken[0].items():

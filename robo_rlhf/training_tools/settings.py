@@ -227,6 +227,8 @@ class PPOSettings(RLSettings):
     """If above 0, the weight of the anchor is adapted to keep that KL near this value."""
     std: NotNegative = 0.0
     """Initial deviation of exploration, for every action; 0 keeps that of the policy."""
+    choice_weight: NotNegative = 0.0
+    """Weight of the loss that makes actions likelier that people chose, where they were asked about actions."""
     max_grad_norm: Positive = 0.5
     """Largest norm of a gradient, for policy and value function each."""
     critic_width: Count = 128

@@ -3,6 +3,7 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError
 from robo_rlhf.vision.encoders import ENCODERS
+from robo_rlhf.vision.torch_device import torch_device
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -63,8 +65,13 @@ class CameraEncoder(nn.Module):
         """Return (..., features of one) for pictures (..., H, W, 3) uint8 of camera `index`."""
         lead = picture.shape[:-3]
         flat = picture.reshape(-1, *picture.shape[-3:]).permute(0, 3, 1, 2)  # which is channels last in memory
-        encoded: Tensor = self.encoders[index % len(self.encoders)](flat.float() / 127.5 - 1.0)
-        return encoded.float().view(*lead, self.each)
+        encoder, device = self.encoders[index % len(self.encoders)], torch_device()
+        if device is None:
+            encoded: Tensor = encoder(flat.float() / 127.5 - 1.0)
+            return encoded.float().view(*lead, self.each)
+        moved = {name: value.to(device) for name, value in chain(encoder.named_parameters(), encoder.named_buffers())}
+        found: Tensor = torch.func.functional_call(encoder, moved, (flat.to(device).float() / 127.5 - 1.0,))
+        return found.to(flat.device, torch.float32).view(*lead, self.each)
 
     def _taken(self, name: str, pictures: Mapping[str, Tensor]) -> Tensor:
         if name not in pictures:

@@ -51,7 +51,18 @@ class CameraObserver:
             UnknownNameError: there is no such camera.
             WorkerDiedError: two drawing processes died over it.
         """
-        if state is None:
-            seen = getattr(self.env, "seen_state", self.env.get_state)  # where frames are late or lost, of those shown
-            state = seen()
-        return Observation(columns, self._drawer.draw(state, self.looks))
+        return Observation(columns, self._drawer.draw(self._present() if state is None else state, self.looks))
+
+    def begin(self) -> None:
+        """Let the present states be drawn while this process does something else; `finish` waits for them."""
+        self._drawer.begin(self._present(), self.looks)
+
+    def finish(self) -> dict[str, Array]:
+        """Return the pictures (N, H, W, 3) uint8 of each camera of the states of `begin`; raises as `observe`."""
+        return self._drawer.finish()
+
+    def _present(self) -> Array:
+        """Return the states (N, nstate); where frames are late or lost, of those that are shown."""
+        seen = getattr(self.env, "seen_state", self.env.get_state)
+        found: Array = seen()
+        return found

@@ -71,6 +71,13 @@ class RecordedEpisode:
         """
         if is_outside(self.meta.task):
             return self._check_outside(env)
+        if self.conditions and self.meta.trimmed and self.meta.parent_step:
+            advice = (
+                f"Continue {self.meta.parent}, which it was cut out of." if self.meta.parent else "It can be shown."
+            )
+            raise NotNowError(
+                f"What was on the way when episode {self.meta.id} begins was cut off with its start.", advice
+            )
         if self.conditions and SIGNAL + SENT not in self.columns:
             expected = f"the signal {SENT}: an episode that was recorded under conditions holds it"
             raise InvalidValueError(f"episode {self.meta.id}", "no actions as they were sent", expected)

@@ -73,7 +73,8 @@ def _title(scene: Scene, status: Status) -> RenderableType:
     row = Table.grid(expand=True)
     row.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     row.add_column(justify="right", no_wrap=True)
-    row.add_row(Text(f" {scene.task} · {scene.instruction}", style="bold"), Text(f"seed {status.seed} "))
+    about = " · ".join(filter(None, (scene.task, scene.instruction, scene.conditions)))
+    row.add_row(Text(f" {about}", style="bold"), Text(f"seed {status.seed} "))
     return row
 
 

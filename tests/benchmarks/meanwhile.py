@@ -40,6 +40,7 @@ ROUNDS, BATCHES = 3, 8  # rounds that wait, and those that do not
 ANSWER = PRIORS["pairwise"][0]  # [s]
 WINDOW = 3  # iterations whose success is averaged
 LATEST = 5  # iterations that the final success is the mean of
+GAIN = 0.05  # of success, below which there is nothing that could be reached sooner
 
 
 class Stopwatch(NullObserver):
@@ -123,9 +124,10 @@ def measure(seed: int, home: Path) -> dict[str, Any]:
             rate = round(float(np.median(times)) / ANSWER, 3)
             jobs["meanwhile"] = config(seed, rounds=BATCHES, meanwhile=True, answers_an_iteration=rate)
     level = min(float(np.mean(means[-LATEST:])) for _, means, _ in curves.values())
+    gained = level > float(np.mean(curves["rounds"][1][:WINDOW])) + GAIN
     found: dict[str, Any] = {"level": round(level, 3), "answers_an_iteration": rate, "seconds": {}, "answers": {}}
     for arm, (at, means, given) in curves.items():
-        first = reached(at, means, level - 0.02)  # the mean of the last iterations is not reached by each of them
+        first = reached(at, means, level - 0.02) if gained else None  # not each of the last iterations has their mean
         found["seconds"][arm] = None if first is None else round(at[first], 1)
         found["answers"][arm] = None if first is None else given[first]
         found[f"whole_{arm}"] = {

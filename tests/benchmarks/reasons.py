@@ -43,7 +43,7 @@ def reasons(seed: int, home: Path) -> dict[str, Any]:
     asked = _pairs(dataset, order[:half], PAIRS, rng)
     held = _pairs(dataset, order[half:], HELD_OUT, rng)
     settings = TeacherConfig(style_costs="tilt,clearance", reasons=1.0, wrong_reasons=WRONG)
-    labeler = SimulatedLabeler(dataset, [*asked, *held], settings, None)
+    labeler = SimulatedLabeler(dataset.load, [*asked, *held], settings, None)
     with Store(home / "feedback.db") as store:
         store.tasks.set_reasons(TASK, LISTED)
         store.add_questions(asked)

@@ -19,7 +19,7 @@ from tests.browser.looks import findings, sticks_out
 from tests.browser.operating import sign_in, wait_number
 from tests.reviewing import ask, questions_about
 
-KINDS = ("pairwise", "approval", "rating", "ranking", "moments", "correction", "axes")
+KINDS = ("pairwise", "approval", "rating", "ranking", "moments", "correction", "axes", "actions")
 CRITERIA = {"meta": {"criteria": ["gentleness", "speed"]}}
 ALONG = {"meta": {"axes": [*USUAL]}}
 PLAYS = "() => (document.querySelector('.clips.now video')?.currentTime || 0) > 0.05"

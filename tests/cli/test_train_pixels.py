@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from robo_rlhf.cli.main import main
 from robo_rlhf.core.files import write_atomic
@@ -13,6 +14,7 @@ from robo_rlhf.core.types import RecordedVideo, Source
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.recorded_videos import video_path
 from robo_rlhf.policies.checkpoint import load_policy
+from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.sim.rendering.video import decode_mp4, encode_mp4
 from tests.data.making import episode
@@ -54,6 +56,15 @@ def test_pictures_are_cloned_evaluated_and_corrected(samples: Path, capsys: pyte
     assert json.loads(shown.meta.versions["conditions"])["delay_actions"] == 2
     assert shown.signals["sent"].shape == shown.action.shape
     capsys.readouterr()
+
+    words = ["train", "sac", "--policy", "bc", "--objective", "task", "--demos", "1", "--num-envs", "1", "--json"]
+    assert main([*words, "--iterations", "1", "--updates", "0.02", "--batch", "8", "--critic-width", "8"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    tuned = load_policy(Path(row["policy"]))
+    assert isinstance(tuned, TanhGaussianPolicy)
+    assert isinstance(tuned.base, VisualPolicy)
+    frozen = zip(policy.state_dict().values(), tuned.base.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in frozen)
 
     shown = Dataset(samples / "samples" / "reach").load_all()
     (first, *_) = shown

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from robo_rlhf.core.errors import ConflictError, InvalidValueError
+from robo_rlhf.core.errors import CheckpointMismatchError, ConflictError, InvalidValueError
 from robo_rlhf.core.learning import seeded
 from robo_rlhf.core.types import Array, Observation
 from robo_rlhf.deploy import export
@@ -20,7 +20,7 @@ from robo_rlhf.deploy.export import deployable, export_policy
 from robo_rlhf.deploy.exported import ExportedPolicy, Safety, checked_pictures
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import TrainedPolicy
-from robo_rlhf.policies.checkpoint import save_policy
+from robo_rlhf.policies.checkpoint import load_policy, save_policy
 from robo_rlhf.policies.on_base import PolicyOnBase, on_top_of
 from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.sim.tasks import TASKS
@@ -290,3 +290,14 @@ def test_bad_pictures_are_refused_by_name(given: Any, told: str) -> None:
     with pytest.raises(ValueError, match=re.escape(told)):
         checked_pictures(given, about)
     assert checked_pictures({"front": PICTURE.tolist(), "wrist": PICTURE}, about)["front"].dtype == np.uint8
+
+
+def test_a_policy_for_another_task_names_what_is_missing(tmp_path: Path) -> None:
+    export_policy(saved(tmp_path, "gaussian"), tmp_path / "out", "torch")
+    policy = ExportedPolicy(tmp_path / "out", runs=[lambda inputs: np.zeros((1, 4))])
+    with pytest.raises(ValueError, match=r"missing: .*; unknown: .*expected \d+ names"):
+        policy.act(dict.fromkeys(TASKS["push"].obs_names, 0.0))
+    with pytest.raises(ValueError, match=r"missing: hand_x; unknown: hand_X"):
+        policy.act({name.replace("hand_x", "hand_X"): 0.0 for name in policy.obs_names})
+    with pytest.raises(CheckpointMismatchError, match="reach"):
+        load_policy(tmp_path / "policy.safetensors", task="push")

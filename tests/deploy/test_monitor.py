@@ -130,3 +130,17 @@ def test_other_tasks_and_columns_are_refused(home: Path) -> None:
     Dataset(home / "narrow", create=True).add_many(replace(e, obs=e.obs[:, :3]) for e in episodes(6, 1))
     with pytest.raises(InvalidValueError, match="3 columns"):
         watch(home, "narrow", policy, "cloned", "trained")
+
+
+def test_of_a_policy_with_cameras_the_columns_are_watched(tmp_path: Path) -> None:
+    observed = ObservedPolicy([trained("gaussian")], NAMES)
+    observed.sees = True
+    learned = Drift.fit(observed, episodes(40, 1), NAMES, {})
+    assert set(learned.levels) == {"values", "changes"}
+    assert "changes" in alarms(learned, observed, episodes(20, 9, gain=0.25))
+    learned.save(tmp_path / "learned.safetensors")
+    again = Drift.load(tmp_path / "learned.safetensors")
+    assert again is not None
+    assert again.levels == learned.levels
+    (tmp_path / "learned.safetensors").write_bytes(b"damaged")
+    assert Drift.load(tmp_path / "learned.safetensors") is None

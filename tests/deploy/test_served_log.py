@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -190,3 +191,27 @@ def test_served_episodes_train(tmp_path: Path, policy: Deployable, seen: Array) 
     learned = fit(Config(policy="gaussian", settings={"width": 8}, updates=3), [episode])
     assert learned.act(seen).shape == (len(seen), trained("act").act_dim)
     assert episode.meta.task == TASK
+
+
+def test_a_flood_is_served_and_what_is_not_logged_is_counted(
+    tmp_path: Path, policy: Deployable, seen: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the disk does not keep up, steps are missing: what follows is another episode, not the same with a hole."""
+    monkeypatch.setattr("robo_rlhf.deploy.served_log.MOST_WAITING", 3000)
+    log, client, told = opened(tmp_path / "in-use", policy)
+    take, stall = log._take, threading.Event()
+    monkeypatch.setattr(log, "_take", lambda *given: (stall.wait(10), take(*given)))
+    with client:
+        answers = [client.post("/act", json={"observation": obs.tolist()}).status_code for obs in [*seen, *seen]]
+        stall.set()
+        until = time.monotonic() + 10
+        while log._waiting and time.monotonic() < until:
+            time.sleep(0.01)
+        client.post("/act", json={"observation": seen[0].tolist()})
+    log.close()
+    assert set(answers) == {200}
+    assert log.lost > 0
+    assert told[-1] == f"{log.lost} answers were not logged"
+    first, second = Dataset(tmp_path / "in-use").list()
+    assert first.length + second.length == len(answers) + 1 - log.lost
+    assert second.length == 1

@@ -1,17 +1,22 @@
 """The whole loop with a policy that sees: cloned, corrected by PPO, measured; stopped and continued alike."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from robo_rlhf.cli.main import main
+from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.residual import ResidualPolicy
 from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rewards.visual import VisualReward
+from robo_rlhf.training_tools.settings import RewardSettings
 
 SEES = ["--cameras", "front", "--size", "16", "--proprioception-only", "--encoder", "small"]
 SMALL = ["clone.updates=3", "num_envs=2", "episodes=2", "collect=2", "finetune.iterations=2", "finetune.num_envs=2"]
@@ -54,12 +59,17 @@ def test_the_whole_loop_runs_from_pictures(samples: Path, capsys: pytest.Capture
 
 def test_what_is_not_done_with_cameras_is_refused_at_once(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for setting, sentence in (
-        ("learner=sac", "learner with --cameras or hidden columns: expected ppo, got sac"),
         ("self_imitation_rounds=1", "expected 0, got 1"),
         ("choose_execution_horizon=true", "expected False, got True"),
     ):
         assert main([*RUN, "--set", setting]) == 2
         assert sentence in capsys.readouterr().err
+    sees: dict[str, Any] = {"cameras": ["front"], "size": 16, "encoder": "small", "shared": False}
+    judge = RewardSettings(reward="visual", settings=sees)
+    with pytest.raises(InvalidValueError, match="steps that SAC keeps and judges again have no pictures"):
+        PipelineConfig(learner="sac", reward=judge)
+    with pytest.raises(InvalidValueError, match="with frozen encoders: expected those of `clone`, or frozen false"):
+        PipelineConfig(reward=replace(judge, settings={**sees, "frozen": True}))
     assert main([*RUN[:-1], "--cameras", "frnt"]) != 0
     assert "front" in capsys.readouterr().err
     assert not (samples / "runs").exists()

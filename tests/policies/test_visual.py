@@ -178,8 +178,26 @@ def test_a_correction_sees_what_its_base_sees_and_begins_as_it(env: TaskEnv, tmp
     path = tmp_path / "policy.safetensors"
     save_policy(actor, path, {"task": env.name})
     assert isinstance(load_for(path, env), ResidualPolicy)
-    with pytest.raises(InvalidValueError, match="a correction by PPO"):
-        on_top_of(TanhGaussianPolicy, base)
+
+
+def test_sac_corrects_what_is_seen_and_values_have_the_whole_observation(env: TaskEnv) -> None:
+    base = make(obs_dim=env.obs_dim, act_dim=env.act_dim).eval()
+    base.look_at(env)
+    actor = on_top_of(TanhGaussianPolicy, base, scale=0.5)
+    with torch.no_grad():
+        list(actor.net.parameters())[-2].normal_()
+    obs = env.reset(np.array([1, 2]))
+    actor.seed(0)
+    actor.reset(2)
+    features = actor.features(obs)
+    assert features.shape == (2, actor.feature_dim) == (2, env.obs_dim + base.inner.obs_dim + env.act_dim)
+    assert np.array_equal(features[:, : env.obs_dim], obs)
+    changed = features.clone()
+    changed[:, : env.obs_dim] += 1.0
+    assert torch.equal(actor.mean_action(changed), actor.mean_action(features))
+    changed[:, env.obs_dim : -env.act_dim] += 1.0
+    assert not torch.allclose(actor.mean_action(changed), actor.mean_action(features))
+    assert (actor.mean_action(features) - features[:, -env.act_dim :]).abs().max() < 0.51
 
 
 def test_an_environment_without_states_is_refused() -> None:

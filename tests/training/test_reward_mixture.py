@@ -16,7 +16,7 @@ from robo_rlhf.training.reward import AnswerData, Config, fit_in_memory, gather
 from tests.rewards.making import linear, walks
 
 QUICK = Config(settings={"width": 32, "members": 3}, fit=FitSettings(updates=300, check_every=50))
-CLIPS = {"pairwise": 2, "axes": 2, "ranking": 4}  # a question; the other kinds ask about one
+CLIPS = {"actions": 3, "pairwise": 2, "axes": 2, "ranking": 4}  # a question; the other kinds ask about one
 STEPS = 50
 
 

@@ -20,6 +20,7 @@ CLONE = PipelineConfig().clone  # as a run clones, but for the time: a smaller n
 FEWEST = 4  # demonstrations from which on it can be told
 PARTS = ((0.5, 1.0), (1.0,))  # of the demonstrations; the second where there is no time for the first
 LEAST_UPDATES, LEAST_ROLLOUTS = 300, 24
+ROLLING = 0.2  # share of the time in which policies are tried, where that is enough
 TIMED, BEFORE, STEPS = 20, 3, 8  # gradient steps that are timed, those before them, and steps of the environment
 Clock = Callable[[], float]
 
@@ -63,9 +64,9 @@ def affordable(seconds: float, update: float, step: float, horizon: int) -> Clon
     for parts in PARTS:
         each = seconds / len(parts)
         if LEAST_UPDATES * update + LEAST_ROLLOUTS * horizon * step <= each:
-            left = max(each - LEAST_ROLLOUTS * horizon * step, LEAST_UPDATES * update)
+            rollouts = int(np.clip(ROLLING * each / (horizon * step), LEAST_ROLLOUTS, ROLLOUTS))
+            left = each - rollouts * horizon * step
             updates = int(np.clip(left / max(update, 1e-9), LEAST_UPDATES, CLONE.updates))
-            rollouts = int(np.clip((each - updates * update) / (horizon * step), LEAST_ROLLOUTS, ROLLOUTS))
             return CloningWork(parts, updates, rollouts)
     least = (LEAST_UPDATES * update + LEAST_ROLLOUTS * horizon * step) / 60
     why = f"at least {least:.2g}: a step takes {1000 * step:.3g} ms here, a gradient step {1000 * update:.3g} ms"

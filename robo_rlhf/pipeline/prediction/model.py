@@ -20,6 +20,7 @@ from robo_rlhf.core.types import Array
 
 DRAWS, PROPOSED = 4000, 40_000
 USUAL_ANSWERS = 200
+EVALUATED = 200  # episodes that a run is measured by
 POWER = 0.57  # pick_place from five demonstrations: 100 answers gained two thirds of what 200 did (docs/benchmarks.md)
 SAME_TASK = 4.0  # weight of an earlier run of the same task, next to one of another
 SLOPE = (1.3, 1.0)  # log-odds for e times as many demonstrations: mean and deviation before anything is measured
@@ -74,9 +75,11 @@ class Draws:
     spent: Array  # share of its minutes that a run takes; NaN where no earlier run says it
 
     def success(self, demos: int, answers: int) -> Array:
-        """Return the success (S,) of runs with so many demonstrations and answers."""
+        """Return the success (S,) that `EVALUATED` episodes show of runs with so many demonstrations and answers."""
         odds = self.cloned + self.slope * np.log(max(demos, 1) / self.demos)
-        return _share(odds + self.gain * (answers / USUAL_ANSWERS) ** POWER)
+        shares = _share(odds + self.gain * (answers / USUAL_ANSWERS) ** POWER)
+        found: Array = np.random.default_rng(len(shares)).binomial(EVALUATED, shares) / EVALUATED
+        return found
 
     def answers(self, target: float) -> Array:
         """Return how many answers (S,) it takes to a success, with the demonstrations that there are."""

@@ -18,6 +18,7 @@ from robo_rlhf.pipeline.report.choices import choices_section
 from robo_rlhf.pipeline.report.failure_map import failures_section
 from robo_rlhf.pipeline.report.findings import Findings, Iteration
 from robo_rlhf.pipeline.report.formatting import change_text, humanize, initial_policy_name, interval_text, value_text
+from robo_rlhf.pipeline.report.groups import groups_section
 from robo_rlhf.pipeline.report.planned import planned_section
 from robo_rlhf.pipeline.report.speed import speed_section
 from robo_rlhf.pipeline.report.teachers import teachers_section
@@ -53,7 +54,7 @@ def page(findings: Findings, clips: str) -> str:
     style = (files("robo_rlhf.pipeline.report") / "report.css").read_text()
     parts = [_headline(findings), clips, _measures(findings), teachers_section(findings)]
     parts += [_learning(findings), speed_section(findings), planned_section(findings)]
-    parts += [_reward(findings), _labels(findings)]
+    parts += [_reward(findings), _labels(findings), groups_section(findings)]
     if not is_outside(findings.config["task"]):  # which could not be started from such a seed by `record`
         parts.append(failures_section(findings))
     parts.append(_choices(findings))

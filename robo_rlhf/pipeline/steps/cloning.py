@@ -17,6 +17,7 @@ from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.policies.checkpoint import save_policy
 from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
+from robo_rlhf.sim.envs.conditioned_env import as_shown
 from robo_rlhf.sim.envs.current_observation import with_current_observations
 from robo_rlhf.training import bc
 from robo_rlhf.vision.episode_pictures import see_episodes
@@ -55,7 +56,7 @@ def _pictures(context: Context, demonstrations: list[Episode]) -> TrainingPictur
     folder = find_dataset(context.home, context.config.demonstrations)
     progress = context.observer.progress
     return see_episodes(
-        demonstrations,
+        [as_shown(episode) for episode in demonstrations],
         sight,
         FrameCache(context.home / FRAMES),
         folder=folder,

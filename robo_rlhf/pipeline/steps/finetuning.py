@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from robo_rlhf.core.learning import seeded, unpack_module
 from robo_rlhf.core.runs import Run, fitting
+from robo_rlhf.pipeline.action_questions import action_preferences
 from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.cloning import load_demonstrations
@@ -31,6 +32,7 @@ from robo_rlhf.training_tools.rl_loop import Stored
 from robo_rlhf.training_tools.settings import PPOSettings
 from robo_rlhf.training_tools.viewers import audience
 
+CHOICE_WEIGHT = 1.0  # of the loss of chosen actions, where people were asked about actions and none is set
 RESIDUAL_STD = 0.3  # initial deviation of a correction by SAC, before the tanh
 
 
@@ -52,8 +54,10 @@ def finetune(context: Context, policy: PipelinePolicy, number: int) -> PipelineP
         )
         actor: GaussianActor | TanhGaussianPolicy
         if isinstance(settings, PPOSettings):
+            choices = action_preferences(context, number)
+            weight = (settings.choice_weight or CHOICE_WEIGHT) if choices is not None else 0.0
             actor = ppo.train(
-                replace(settings, std=policy.std),
+                replace(settings, std=policy.std, choice_weight=weight),
                 run,
                 context.env,
                 gaussian_actor(base_policy(context, policy), config, policy.std),
@@ -63,6 +67,7 @@ def finetune(context: Context, policy: PipelinePolicy, number: int) -> PipelineP
                 on_iteration=truth.log,
                 diagnostics=truth.observe,
                 live=live,
+                choices=choices,
             )
         else:
             refused = policy.round < number - 1

@@ -12,6 +12,9 @@ from robo_rlhf.core.types import Array, Episode, Segment
 from robo_rlhf.feedback.implicit.keeping import read_implicit
 from robo_rlhf.feedback.selection import BY_MODELS, SegmentCandidate, select
 from robo_rlhf.feedback.store import Question, Store, question_id
+from robo_rlhf.pipeline import action_questions
+from robo_rlhf.pipeline.action_questions import roll_out_actions, what_ifs
+from robo_rlhf.pipeline.config import OF_ACTIONS
 from robo_rlhf.pipeline.context import Answerer, Context, PipelinePolicy
 from robo_rlhf.pipeline.steps.alarm import as_questions, watching_clips
 from robo_rlhf.pipeline.steps.cloning import load_demonstrations
@@ -58,11 +61,14 @@ def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]
     dataset = str((run.path / "episodes").relative_to(context.home))
 
     def work(run: Run) -> Mapping[str, Any]:
-        compared = [[list(clip) for clip in clips] for clips in _choose(context, policy.reward, number)]
+        acting = [[list(clip) for clip in clips] for clips in roll_out_actions(context, policy, number)]
+        chosen = _choose(context, policy.reward, number, len(acting))
+        compared = [[list(clip) for clip in clips] for clips in chosen]
         watching = [[list(clip) for clip in pair] for pair in watching_clips(context, number)]
         endings, inclusion = endings_to_judge(context, policy.success, number)
         asked = {"questions": compared, "success": [list(clip) for clip in endings], "inclusion": inclusion}
-        return {**asked, **({"alarm": watching} if watching else {})}
+        more = {"alarm": watching, "actions": acting}
+        return {**asked, **{name: clips for name, clips in more.items() if clips}}
 
     questions, stored = list[Question](), context.stage(f"round-{number}/ask", work)
     about: dict[str, Any] = {"axes": list(config.axes)} if config.axes else {}
@@ -74,6 +80,7 @@ def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]
         clips = tuple(Segment(*clip) for clip in places)
         key = question_id(run.path.name, number, kind, clips)
         questions.append(Question(key, run.path.name, number, kind, config.task, clips, dataset, meta=meta))
+    questions += action_questions.as_questions(context, stored.get("actions", []), number)
     questions += as_questions(context, stored.get("alarm", []), number, dataset)
     context.store.add_questions(questions)
     return questions
@@ -97,7 +104,7 @@ def answer(context: Context, questions: Sequence[Question], number: int) -> None
     context.stage(f"round-{number}/answer", work)
 
 
-def _choose(context: Context, model: RewardModel | None, number: int) -> list[tuple[Segment, ...]]:
+def _choose(context: Context, model: RewardModel | None, number: int, others: int) -> list[tuple[Segment, ...]]:
     config, dataset = context.config, context.clips
     candidates, returns = list[SegmentCandidate](), list[Array]()
     show = None if model is None else shown_to(model, context.home)
@@ -116,7 +123,7 @@ def _choose(context: Context, model: RewardModel | None, number: int) -> list[tu
     rng = np.random.default_rng((config.seed, number, 2))
     predicted = np.stack(returns, axis=1) if returns else None
     method = "uniform" if model is None and config.selection in BY_MODELS else config.selection
-    compared = config.labels_of(number) - config.approvals_of(number)
+    compared = config.labels_of(number) - config.approvals_of(number) - others
     return select(candidates, compared, method, rng, predicted, clips=config.clips_a_question)
 
 
@@ -139,7 +146,13 @@ def teacher_of(context: Context, questions: Sequence[Question]) -> SimulatedLabe
     """Return the simulated teacher of the run, on the scale of the clips of `questions`."""
     env = context.env
     style_cost = env.task.style_cost if isinstance(env, TaskEnv | ConditionedEnv) else None
-    return SimulatedLabeler(context.clips, questions, context.config.teacher, style_cost)
+    clips, acting = context.clips, {clip.episode_id for q in questions if q.kind == OF_ACTIONS for clip in q.segments}
+    branches = what_ifs(context) if acting else clips
+
+    def load(name: str) -> Episode:
+        return (branches if name in acting else clips).load(name)
+
+    return SimulatedLabeler(load, questions, context.config.teacher, style_cost)
 
 
 def _teacher(context: Context) -> Answerer:

@@ -7,7 +7,6 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, Episode, Segment
-from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.axes import OVERALL, axes_of
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import REASONS, AnswerValue
@@ -29,13 +28,16 @@ class SimulatedLabeler:
     """The simulated teachers' view of the clips of some questions: what each step is worth, on each axis."""
 
     def __init__(
-        self, dataset: Dataset, questions: Sequence[Question], settings: TeacherConfig, own: str | None
+        self, load: Callable[[str], Episode], questions: Sequence[Question], settings: TeacherConfig, own: str | None
     ) -> None:
-        """Judge clips of `dataset` on the scale of those in `questions`; `own`: the style measure of the task's own."""
+        """Judge clips of the episodes that `load` gives, on the scale of those in `questions`.
+
+        `own`: the style measure of the task's own.
+        """
         weights = dict.fromkeys(settings.measures(own), settings.style_weight)
         self._worth = TaskUtility(settings.success_bonus, weights, style_measures.cost)
         self._done = TaskUtility(settings.success_bonus)
-        self._dataset, self._known, self._settings = dataset, dict[tuple[str, str], Array](), settings
+        self._load, self._known, self._settings = load, dict[tuple[str, str], Array](), settings
         self._faults = {name: value for name, value in asdict(settings).items() if name not in _NOT_FAULTS}
         asked: dict[str, list[Array]] = {}
         for question in questions:
@@ -52,7 +54,7 @@ class SimulatedLabeler:
         """
         key = clip.episode_id, about
         if key not in self._known:
-            self._known[key] = self._scores(self._dataset.load(clip.episode_id), about)
+            self._known[key] = self._scores(self._load(clip.episode_id), about)
         return self._known[key][clip.start : clip.start + clip.length]
 
     def _scores(self, episode: Episode, about: str) -> Array:

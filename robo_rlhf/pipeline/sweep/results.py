@@ -15,6 +15,7 @@ from robo_rlhf.pipeline.report.formatting import interval_text, value_text
 from robo_rlhf.pipeline.steps.evaluation import stored_evaluation
 from robo_rlhf.pipeline.sweep.grid import SweepRun
 from robo_rlhf.rollouts.evaluation import Evaluation
+from robo_rlhf.sim.task_tools.style_measures import MEASURES
 
 
 class FinishedRun(NamedTuple):
@@ -82,6 +83,36 @@ def choices(done: Sequence[FinishedRun]) -> list[Combination]:
             )
         )
     return sorted(rows, key=lambda row: -row.after.value)
+
+
+class TradeOff(NamedTuple):
+    """What each combination comes to in each criterion: success (or return), and the style measures that all have."""
+
+    criteria: tuple[str, ...]  # success or return first
+    rows: tuple[tuple[Combination, tuple[Interval, ...]], ...]  # of each combination: a mean over seeds a criterion
+
+    def undominated(self) -> list[bool]:
+        """Return for each combination whether no other is at least as good in all criteria and better in one."""
+        means = np.array([[one.value for one in found] for _, found in self.rows])  # (C, K)
+        means *= [1.0, *(1.0 if MEASURES[name].better == "higher" else -1.0 for name in self.criteria[1:])]
+        as_good = (means[:, None] >= means[None]).all(axis=2)  # (C, C): row at least as good as column
+        better = (means[:, None] > means[None]).any(axis=2)
+        beaten = np.asarray((as_good & better).any(axis=0))
+        return [not one for one in beaten]
+
+
+def trade_off(done: Sequence[FinishedRun]) -> TradeOff:
+    """Return how the combinations trade one criterion for another; raises as `choices`."""
+    names = [name for name in done[0].after.style if all(name in found.after.style for found in done)]
+    score = score_of(done)
+    rows = []
+    for choice in choices(done):
+        mine = [found.after for found in done if found.cell.settings == choice.settings]
+        styles = [[np.array(one.style[name], np.float64) for one in mine] for name in names]
+        known = [[values[~np.isnan(values)] for values in style] for style in styles]
+        means = [mean_over_seeds([values for values in style if len(values)]) for style in known]
+        rows.append((choice, (mean_over_seeds([score(one) for one in mine]), *means)))
+    return TradeOff(("success" if by_success(done) else "return", *names), tuple(rows))
 
 
 def _check_same(found: Iterator[FinishedRun]) -> None:

@@ -8,13 +8,14 @@ were sent so far. All of it is in the recording, so every frame can be entered a
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.core.types import Array, Step
-from robo_rlhf.sim.envs.conditions import Conditions, frame_shown
+from robo_rlhf.core.types import Array, Episode, Step
+from robo_rlhf.sim.envs.conditions import Conditions, frame_shown, frames_shown
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.task import Task
 
@@ -173,6 +174,22 @@ class ConditionedEnv:
         if conditions.force_limit and self._force is not None:
             limit = np.where(self._force > conditions.force_limit, np.float32(0), limit)
         return np.where(self._grip, arrived, np.clip(arrived, -limit, limit))
+
+
+def as_sent(episode: Episode) -> Episode:
+    """Return an episode with the actions that its actor sent, in the place of those that arrived; else as it is."""
+    sent = episode.signals.get(SENT)
+    return episode if sent is None else replace(episode, action=sent)
+
+
+def as_shown(episode: Episode) -> Episode:
+    """Return an episode with the states of the frames that its actor was shown, for pictures; else as it is.
+
+    Raises:
+        InvalidValueError: it was recorded under conditions that are not known here.
+    """
+    shown = frames_shown(episode.meta, range(len(episode.obs)))
+    return episode if shown == list(range(len(shown))) else replace(episode, state=episode.state[shown])
 
 
 def under(env: Any, conditions: Conditions) -> Any:

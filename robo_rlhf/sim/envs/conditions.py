@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, ClassVar
 
@@ -11,6 +11,7 @@ import numpy as np
 from robo_rlhf.core.checks import CheckedSettings, NotNegative, Share, WholeNumber, below
 from robo_rlhf.core.errors import InvalidValueError, RoboRlhfError, UnknownNameError
 from robo_rlhf.core.seal import parse_json
+from robo_rlhf.core.types import EpisodeMeta
 
 RECORDED = "conditions"  # the name under which the versions of an episode hold them
 _DROPS = 1  # of random streams
@@ -87,6 +88,14 @@ def read_conditions(versions: Mapping[str, str]) -> Conditions:
     except (AttributeError, ValueError, RoboRlhfError):
         expected = "those that this version knows; see docs/guides/pixels.md"
         raise InvalidValueError("conditions of an episode", text[:200], expected) from None
+
+
+def frames_shown(meta: EpisodeMeta, frames: Iterable[int]) -> list[int]:
+    """Return the number of the frame that was shown at each of `frames` of an episode; raises as `read_conditions`."""
+    conditions, first = read_conditions(meta.versions), meta.parent_step if meta.trimmed else 0
+    if not conditions:
+        return list(frames)
+    return [max(frame_shown(conditions, meta.seed, first + frame) - first, 0) for frame in frames]
 
 
 def frame_shown(conditions: Conditions, seed: int, now: int) -> int:

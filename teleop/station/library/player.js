@@ -58,9 +58,11 @@ export class Player {
     this.trouble = element("div", { class: "stage-trouble", hidden: true });
     this.stage.append(this.overlay, this.trouble);
     this.clip = new Film(this.stage, (shown) => this.showing(shown), () => this.swapped());
-    this.insets = new Insets(this.stage);
+    this.pictures = element("div", { class: "pictures" }, this.stage);
+    this.insets = new Insets(this.pictures, { beside: true });
     this.insetSwitch = insetSwitch("insets");
     this.cameras = new Cameras(this, this.stage);
+    this.pictures.append(this.cameras.strip);
     this.deeds = new Deeds(this);
     const line = element("div");
     this.clock = element("span", { class: "number clock" });
@@ -81,7 +83,7 @@ export class Player {
     );
     this.details = new Details({ mayEdit: page.mayEdit, outcomes: page.outcomes, bulk: page.bulk, download: () => this.deeds.download(), remove: () => this.deeds.remove(), drawn: page.drawn });
     this.broken = element("div", { class: "empty", hidden: true });
-    this.body = element("div", { class: "player-body" }, element("div", { class: "screen" }, element("div", { class: "pictures" }, this.stage, this.cameras.strip), line, this.deeds.cutBar, controls, this.deeds.here, this.plots.place), this.details.place);
+    this.body = element("div", { class: "player-body" }, element("div", { class: "screen" }, this.pictures, line, this.deeds.cutBar, controls, this.deeds.here, this.plots.place), this.details.place);
     this.place_.replaceChildren(head, this.broken, this.body);
   }
 

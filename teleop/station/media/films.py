@@ -9,7 +9,7 @@ from robo_rlhf.core.errors import CorruptFileError, InvalidValueError, RoboRlhfE
 from robo_rlhf.core.types import Array, EpisodeMeta
 from robo_rlhf.data.schema import read_columns
 from robo_rlhf.episodes.access import open_access
-from robo_rlhf.sim.envs.conditions import Conditions, frame_shown, read_conditions
+from robo_rlhf.sim.envs.conditions import frames_shown
 from robo_rlhf.vision.sight import Sight, read_sight
 
 PART = 20  # frames of a part of an episode that is watched while it is drawn
@@ -50,13 +50,8 @@ class EpisodeFilm(NamedTuple):
     model: str = ""  # the digest of the model that its states were recorded with
     videos: tuple[FilmVideo, ...] = ()  # where cameras recorded it, each by itself
     sight: Sight | None = None  # the cameras that its policy saw, where it had some and states draw them
-    seed: int = 0
-    conditions: Conditions = Conditions()  # that it was recorded under
+    shown: tuple[int, ...] = ()  # the frame whose pictures the policy was shown at each
     version: str = ""  # changes with the file
-
-    def seen(self, frames: range) -> list[int]:
-        """Return the numbers of the frames whose pictures the policy was shown at `frames`."""
-        return [frame_shown(self.conditions, self.seed, frame) for frame in frames]
 
 
 def read_film(path: Path) -> tuple[EpisodeFilm, Array]:
@@ -80,13 +75,14 @@ def read_film(path: Path) -> tuple[EpisodeFilm, Array]:
     recorded = tuple(FilmVideo(name, v.file, v.fps, v.frames, v.start) for name, v in meta.frames.items())
     fps, videos = 1.0 / meta.control_dt, () if from_states else recorded
     film = EpisodeFilm(digest, meta.task, fps, len(states), from_states, access.scene, reason, meta.model_hash, videos)
-    return film._replace(**_seen(meta) if from_states else {}), states
+    return film._replace(**_seen(meta, len(states)) if from_states else {}), states
 
 
-def _seen(meta: EpisodeMeta) -> dict[str, Any]:
-    """Return what decides which pictures the policy of an episode saw."""
+def _seen(meta: EpisodeMeta, frames: int) -> dict[str, Any]:
+    """Return what decides which pictures the policy of an episode of so many frames saw."""
     try:
-        return {"sight": read_sight(meta.versions), "seed": meta.seed, "conditions": read_conditions(meta.versions)}
+        sight = read_sight(meta.versions)
+        return {} if sight is None else {"sight": sight, "shown": tuple(frames_shown(meta, range(frames)))}
     except InvalidValueError:  # conditions of another version
         return {}
 

@@ -224,7 +224,7 @@ class Media:
         if film.sight is None:
             raise NoPictureError("unseen", "Its policy saw no pictures, or none that can be drawn again.")
         frames = frames_of(film, start, min(stop, start + MOST_SEEN))
-        states, sight = (await self._states_of(path, film))[film.seen(frames)], film.sight
+        states, sight = (await self._states_of(path, film))[[film.shown[k] for k in frames]], film.sight
         what = [digest_of(film.scene, states), film.model, sight.cameras, sight.size, __version__]
         name = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:40]
 

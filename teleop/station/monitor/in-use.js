@@ -44,7 +44,7 @@ export class InUse {
     );
     const head = element("tr", {}, ...["Watched", "Value", "Alarm level", "", "What deviates most"].map((text) => element("th", { scope: "col" }, text)));
     const moments = one.moments.map((moment) =>
-      element("li", {}, element("a", { href: `/library?${new URLSearchParams({ dataset: one.dataset })}` }, moment.episode), ` steps ${moment.start} to ${moment.start + moment.length}: ${moment.why.replaceAll("_", " ")}, ${number(moment.unusual)} times the unusual`),
+      element("li", {}, element("a", { href: `/library?${new URLSearchParams({ dataset: one.dataset })}` }, moment.episode), ` steps ${moment.start} to ${moment.start + moment.length}: ${moment.why.replaceAll("_", " ")}, ${number(moment.unusual)} times the level of an unusual step`),
     );
     const node = element(
       "article",

@@ -58,7 +58,10 @@ export class Stage {
     const again = () => this.again();
     this.screens = question.clips.map((clip) => (clip.cameras.length ? new RecordedScreen(clip, again) : new ClipScreen(clip, again)));
     this.insets = this.screens.map(({ clip, frame }) => {
-      const insets = new Insets(frame);
+      const row = element("div", { class: "seen" });
+      frame.replaceWith(row);
+      row.append(frame);
+      const insets = new Insets(row, { beside: true });
       insets.open(clip.sees, (start, stop) => `${clip.sees?.address}&start=${start}&stop=${stop}`, clip.frames);
       return insets;
     });

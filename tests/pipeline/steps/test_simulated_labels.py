@@ -50,7 +50,7 @@ def test_each_axis_is_judged_by_what_it_names(tmp_path: Path) -> None:
     faultless = TeacherConfig(rationality=float("inf"), mistake=0.0, equal_threshold=0.0, skip_threshold=-9.0)
     with Store(tmp_path / "feedback.db") as store:
         store.add_questions(questions)
-        SimulatedLabeler(dataset, questions, faultless, None).answer(store, questions, 0)
+        SimulatedLabeler(dataset.load, questions, faultless, None).answer(store, questions, 0)
         found = {answer.question_id: answer.value["axes"] for answer in store.answers()}
     for question, one, other in zip(questions, episodes[::2], episodes[1::2], strict=True):
         steps = question.segments[0].length

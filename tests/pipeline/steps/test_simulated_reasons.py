@@ -33,7 +33,7 @@ def test_each_reason_is_true_of_the_clip_that_lost(tmp_path: Path) -> None:
         with pytest.raises(InvalidValueError, match="a list of reasons along some of smoothness, care with the object"):
             known_reasons(store, task)
         store.tasks.set_reasons(task, LISTED)
-        SimulatedLabeler(dataset, questions, settings, None).answer(store, questions, 0)
+        SimulatedLabeler(dataset.load, questions, settings, None).answer(store, questions, 0)
         asked = {question.id: question for question in questions}
         given = [(asked[a.question_id], one) for a in store.answers() for one in a.value.get("reasons", ())]
     assert given

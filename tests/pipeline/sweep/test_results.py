@@ -7,7 +7,7 @@ import pytest
 from robo_rlhf.core.errors import CorruptFileError
 from robo_rlhf.pipeline.sweep.grid import SweepRun
 from robo_rlhf.pipeline.sweep.report import write_sweep_report
-from robo_rlhf.pipeline.sweep.results import FinishedRun, choices, table
+from robo_rlhf.pipeline.sweep.results import FinishedRun, choices, table, trade_off
 from robo_rlhf.rollouts.evaluation import Evaluation
 
 EPISODES = 50
@@ -77,3 +77,25 @@ def test_the_report_shows_every_combination_and_what_few_seeds_are_worth(tmp_pat
     assert "One seed is an anecdote" in text
     assert "40" in text
     assert "0 of 4 runs" in write_sweep_report(tmp_path, [], 4).read_text()
+
+
+def styled(successes: int, tilt: float) -> Evaluation:
+    return replace(evaluation(successes), style={"tilt": (tilt,) * (EPISODES - 1) + (float("nan"),)})
+
+
+def test_weights_trade_one_criterion_for_another(tmp_path: Path) -> None:
+    policies = {"w=1": (45, 0.3), "w=2": (40, 0.1), "w=3": (38, 0.2), "w=4": (40, 0.1)}
+    done = [
+        FinishedRun(SweepRun(i, f"s-{i}", 0, (name,)), evaluation(10), styled(*came))
+        for i, (name, came) in enumerate(policies.items(), 1)
+    ]
+    found = trade_off(done)
+    assert found.criteria == ("success", "tilt")
+    best = {choice.name: kept for (choice, _), kept in zip(found.rows, found.undominated(), strict=True)}
+    assert best == {"w=1": True, "w=2": True, "w=3": False, "w=4": True}
+    (tilt,) = {means[1].value for choice, means in found.rows if choice.name == "w=3"}
+    assert tilt == pytest.approx(0.2), "episodes without the measure do not count"
+    page = write_sweep_report(tmp_path, done, 4).read_text()
+    assert "What is paid for what" in page
+    assert page.count("<td>yes</td>") == 3
+    assert "What is paid" not in write_sweep_report(tmp_path, done[:1], 4).read_text()

@@ -1,6 +1,7 @@
 """Conditions of the real world: each does what it says, and any frame is entered again to the bit with all of them."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array
 from robo_rlhf.policies.built_in import BuiltInPolicy
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.sim.envs.conditioned_env import ConditionedEnv, under
+from robo_rlhf.sim.envs.conditioned_env import ConditionedEnv, as_sent, as_shown, under
 from robo_rlhf.sim.envs.conditions import Conditions, read_conditions
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.tasks import TASKS
@@ -132,3 +133,22 @@ def test_what_makes_no_sense_is_refused() -> None:
         under(ToyEnv(1), Conditions(delay_frames=1))
     with pytest.raises(InvalidValueError, match="one fewer than states"):
         env().resume(SEEDS, np.zeros((2, 3, 1)), np.zeros((2, 3, 5)))
+
+
+def test_what_is_learned_from_is_what_was_shown_and_sent() -> None:
+    world = under(TaskEnv(TASKS["reach"](), 1, nthread=1), Conditions(0.4, 2, 1))
+    seen: list[Array] = []
+
+    class Looks(BuiltInPolicy):
+        def act(self, obs: Array) -> Array:
+            seen.append(world.seen_state()[0])
+            return super().act(obs)
+
+    (episode,) = rollout(world, Looks("random", world.act_dim), np.array([3]), steps=12)
+    assert np.array_equal(as_shown(episode).state[:-1], np.stack(seen))
+    assert np.array_equal(as_sent(episode).action[:-1], episode.action[1:])
+    cut = episode.slice(5, 6, trimmed=True, parent_step=5)
+    assert np.array_equal(as_shown(cut).state[5:], as_shown(episode).state[10:12])
+    plain = replace(episode, signals={}, meta=replace(episode.meta, versions={}))
+    assert as_sent(plain) is plain
+    assert as_shown(plain) is plain

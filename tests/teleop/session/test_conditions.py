@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.errors import InvalidValueError, NotNowError
 from robo_rlhf.core.types import Episode
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.data.schema import Timing, to_columns
@@ -111,6 +111,11 @@ def test_what_cannot_be_under_conditions_is_refused(reach_home: Path) -> None:
     meta = replace(episode.meta, versions={**episode.meta.versions, **ALL.provenance()})
     with pytest.raises(InvalidValueError, match="no actions as they were sent"):
         recorded(replace(episode, meta=meta)).check(open_driven("reach", ALL))
+    cut = replace(
+        episode, signals={**episode.signals, SENT: episode.action}, meta=replace(meta, trimmed=True, parent_step=3)
+    )
+    with pytest.raises(NotNowError, match="was cut off with its start"):
+        recorded(cut).check(open_driven("reach", ALL))
     strange = replace(episode.meta, versions={"conditions": '{"fog": 1}'})
     with pytest.raises(InvalidValueError, match="those that this version knows"):
         _ = recorded(replace(episode, meta=strange)).conditions

@@ -12,8 +12,7 @@ const PLACE = "insets";
 const CHANGED = "insets";
 const SHEET = 20; // frames of a sheet, as MOST_SEEN of teleop/station/media/media.py
 const KEPT = 6; // sheets
-const SHARE = 0.26; // of the width of the stage, that all pictures may take; a whole number of screen pixels for each of theirs
-const PAD = 24; // [pixels] that the panel takes beside its pictures
+const SHARE = 0.2; // of the width of the stage, that a picture may take; a whole number of screen pixels for each of theirs
 
 /** Whether they are shown. */
 export function insetsShown() {
@@ -46,10 +45,13 @@ export function insetSwitch(key = "") {
 }
 
 export class Insets {
-  /** @param {HTMLElement} stage gets the panel, in its corner */
-  constructor(stage) {
+  /**
+   * @param {HTMLElement} stage gets the panel, in its corner
+   * @param {{beside?: boolean}} [how] `beside`: the stage is a row, in which the panel stands after the picture
+   */
+  constructor(stage, { beside = false } = {}) {
     this.stage = stage;
-    this.node = element("div", { class: "insets", hidden: true, role: "group", "aria-label": "What the policy sees" });
+    this.node = element("div", { class: beside ? "insets beside" : "insets", hidden: true, role: "group", "aria-label": "What the policy sees" });
     stage.append(this.node);
     /** @type {Sight | null} */
     this.sight = null;
@@ -158,9 +160,9 @@ export class Insets {
   /** Give each pixel of theirs a whole number of the screen's, as many as fit. */
   fit() {
     if (!this.sight) return;
-    const { cameras, size } = this.sight;
+    const { size } = this.sight;
     const density = window.devicePixelRatio || 1;
-    const room = Math.max(this.stage.clientWidth * SHARE * Math.min(cameras.length, 2) - PAD, 1) / cameras.length;
+    const room = Math.max(this.stage.clientWidth * SHARE, 1);
     const times = Math.floor((room * density) / size);
     this.node.style.setProperty("--inset", `${times >= 1 ? (times * size) / density : room}px`);
     this.node.classList.toggle("smooth", times < 1);

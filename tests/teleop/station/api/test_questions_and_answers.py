@@ -73,7 +73,7 @@ def test_any_kind_can_be_asked(kind: str, program: Program) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"kind": "pairwize"}, "there is no such kind; one of approval"),
+        ({"kind": "pairwize"}, "there is no such kind; one of actions"),
         ({"clips": []}, "clips"),
         ({"clips": [{"episode_id": "e0", "start": 0, "length": 5}]}, "clips of a pairwise question"),
         ({"clips": [{"episode_id": "e0", "start": 0, "length": 5}] * 2}, "the same clip twice"),
