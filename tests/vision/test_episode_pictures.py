@@ -110,9 +110,10 @@ def test_a_disk_that_fills_up_in_the_middle_loses_nothing_that_was_drawn(
             raise DiskFullError(path, 1, 0)
         whole(path, content)
 
-    with monkeypatch.context() as patched, pytest.raises(DiskFullError):
+    with monkeypatch.context() as patched:
         patched.setattr(frame_cache, "write_atomic", full)
-        see_episodes(episodes, SIGHT, FrameCache(tmp_path))
+        with pytest.raises(DiskFullError):
+            see_episodes(episodes, SIGHT, FrameCache(tmp_path))
     assert drawn == [4, 4]
     assert len(see_episodes(episodes, SIGHT, FrameCache(tmp_path))) == 8  # once there is room
     assert drawn == [4, 4, 4]
