@@ -59,6 +59,7 @@ release: setup ## Build the source distribution and the wheel into dist, and che
 	$(BIN)/python .ci/release.py $(ARGS)
 
 pins: setup-bench setup-lint setup-docs ## Write the installed versions into .ci/constraints.txt
+	$(BIN)/python -m pip install -q ray # of the extra "cluster", whose tests have an environment of their own
 	{ sed -n '/^#/p' .ci/constraints.txt; $(BIN)/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+cpu//'; } > .venv/pins
 	mv .venv/pins .ci/constraints.txt
 

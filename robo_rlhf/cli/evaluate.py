@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import tyro
 
 from robo_rlhf.cli import COMMANDS, CONTINUES
+from robo_rlhf.cli.on_cluster import OnCluster
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("evaluate")
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(OnRobot):
+class Evaluate(OnRobot, OnCluster):
     """Run a policy on fixed seeds; report success and style with 95 % intervals.
 
     The result of each episode is kept as it ends; stopped, the same command continues with the seeds that are missing.
@@ -37,6 +38,7 @@ class Evaluate(OnRobot):
     Example:
         robo-rlhf evaluate recordings/runs/bc --episodes 200 --json
         robo-rlhf evaluate pick_place-0 --with-demonstrations samples/pick_place
+        robo-rlhf evaluate pick_place-0 --episodes 2000 --cluster 10.0.0.7:6379
     """
 
     stopped: ClassVar = CONTINUES
@@ -82,8 +84,9 @@ class Evaluate(OnRobot):
         env = under(world, self.conditions)
         try:
             teachers = self.teachers(env.name)  # refused before anything runs
-            moved = self.in_looks(env, paths[0])
-            evaluated = [self.evaluate(env, path) for path in paths]
+            with self.joining():
+                moved = self.in_looks(env, paths[0])
+                evaluated = [self.evaluate(env, path) for path in paths]
         finally:
             env.close()
         found = [evaluation for evaluation, _ in evaluated]
@@ -139,7 +142,7 @@ class Evaluate(OnRobot):
         total = len(KINDS) * env.horizon * -(-self.episodes // env.num_envs)
         with nullcontext() if self.json else progress_bar(f"{self.looks} looks of each kind") as tell:
             done = iter(range(1, 10**9))
-            on_step = None if tell is None else lambda t, step: tell(next(done), total, {})
+            on_step = None if tell is None else lambda t: tell(next(done), total, {})
             run = partial(evaluate_looks, env, policy, seeds, self.looks, policy_seed=self.policy_seed)
             return run(mask_delay=delay, on_step=on_step)
 
@@ -175,7 +178,7 @@ class Evaluate(OnRobot):
         total = env.horizon * -(-(self.episodes - len(kept.done)) // env.num_envs)
         with nullcontext() if self.json else progress_bar(f"{self.episodes} episodes of {env.name}") as tell:
             done = iter(range(1, 10**9))
-            on_step = None if tell is None else lambda t, step: tell(next(done), total, {})
+            on_step = None if tell is None else lambda t: tell(next(done), total, {})
             return evaluate_keeping(env, policy, seeds, kept, policy_seed=self.policy_seed, on_step=on_step), kept
 
 

@@ -14,6 +14,7 @@ from robo_rlhf.cli import (
     CONTINUES,
 )
 from robo_rlhf.cli.checking import MaybeSeed
+from robo_rlhf.cli.on_cluster import OnCluster
 from robo_rlhf.cli.progress import progress_bar
 from robo_rlhf.cli.table import print_rows
 from robo_rlhf.cli.threads import use_one_thread
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("rollout")
 @dataclass(frozen=True, kw_only=True)
-class Rollout(OnRobot):
+class Rollout(OnRobot, OnCluster):
     """Run a policy, yours or a trained one, and keep its episodes: demonstrations for an outside environment.
 
     An episode is a success where the environment reports it at its end; or by a rule of yours. Each is kept as it ends,
@@ -44,6 +45,7 @@ class Rollout(OnRobot):
         robo-rlhf rollout --env Meta-World/MT1:door-open-v3 --policy metaworld.policies:SawyerDoorOpenV3Policy
         PYTHONPATH=. robo-rlhf rollout --env Reacher-v5 --policy my_file:reach --success-return -8 --only-successes
         robo-rlhf rollout --env pick_place --policy main-run --episodes 50 --dataset looks
+        robo-rlhf rollout --env stack --policy main-run --episodes 2000 --dataset many --cluster 10.0.0.7:6379
     """
 
     stopped: ClassVar = CONTINUES
@@ -92,7 +94,7 @@ class Rollout(OnRobot):
         env = under(make_env(self.env, min(self.num_envs, self.episodes)), self.conditions)
         try:
             policy, dataset = self.acting(env), self.open_dataset()
-            with self.reserve(dataset, env.name) as reserved:
+            with self.joining(), self.reserve(dataset, env.name) as reserved:
                 ran = self.run(env, policy, dataset, reserved)
                 self.show(dataset, list(reserved.done.values()))
                 check_environment(ran, self.env)
@@ -108,7 +110,9 @@ class Rollout(OnRobot):
         """
         from robo_rlhf.data.recording.reserved_seeds import Reservation, Wanted
 
-        asked = {name: value for name, value in asdict(self).items() if name not in ("home", "json", "dataset")}
+        asked = {
+            name: value for name, value in asdict(self).items() if name not in ("home", "json", "dataset", "cluster")
+        }
         asked["policy"] = policy_asked(self.policy, self.home)
         if not self.conditions:
             del asked["conditions"]  # what earlier versions left is continued
@@ -119,25 +123,26 @@ class Rollout(OnRobot):
         import numpy as np
 
         from robo_rlhf.core.types import Source
+        from robo_rlhf.executor.cluster import joined
         from robo_rlhf.rollouts.rollout import rollout
 
         size = env.num_envs
         turns = [reserved.seeds[first : first + size] for first in range(0, len(reserved.seeds), size)]
         turns = [turn for turn in turns if any(seed not in reserved.done for seed in turn)]
+        cluster = joined()
+        together = 1 if cluster is None else 2 * cluster.places
         total, done = env.horizon * len(turns), iter(range(1, 10**9))
         ran: list[EpisodeMeta] = []
         with progress_bar(f"{len(reserved.missing)} episodes of {self.env}") as tell:
-            for turn in turns:
-                begin = getattr(policy, "seed", None)
-                if callable(begin):
-                    begin(turn[0])
+            for first in range(0, len(turns), together):
                 episodes = rollout(
                     env,
                     policy,
-                    np.array(turn),
+                    np.concatenate(turns[first : first + together]),
                     source=Source.SCRIPTED if self.coded else Source.POLICY,
                     meta=self.meta(),
-                    on_step=lambda t, step: tell(next(done), total, {}),
+                    seed_turns=True,
+                    on_step=lambda t: tell(next(done), total, {}),
                     on_ended=lambda ended: self.keep(dataset, reserved, [self.judged(episode) for episode in ended]),
                 )
                 ran += [episode.meta for episode in episodes]

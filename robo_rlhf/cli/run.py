@@ -14,6 +14,7 @@ from robo_rlhf.cli import (
     COMMANDS,
     CONTINUES,
 )
+from robo_rlhf.cli.on_cluster import OnCluster
 from robo_rlhf.cli.overrides import override
 from robo_rlhf.cli.stage_bars import StageBars
 from robo_rlhf.cli.table import print_rows
@@ -43,7 +44,7 @@ PICTURES_A_BATCH = 64  # unless asked otherwise: an update takes as long as hund
 
 @COMMANDS.register("run")
 @dataclass(frozen=True, kw_only=True)
-class RunCommand(OnRobot, SightOptions):
+class RunCommand(OnRobot, SightOptions, OnCluster):
     """Do the whole loop: imitate, ask about clips, learn the reward, fine-tune on it, measure.
 
     Stop it at any time: the same command continues where it stopped.
@@ -53,6 +54,7 @@ class RunCommand(OnRobot, SightOptions):
         robo-rlhf run --task stack --annotator human --labels 60
         robo-rlhf run --env Pendulum-v1 --demos 0 --labels 200 --rounds 5
         robo-rlhf run --task pick_place --set finetune.iterations=90 --set teacher.mistake=0.1
+        robo-rlhf run --task pick_place --cluster 10.0.0.7:6379
         robo-rlhf run --task stack --annotator human --axes speed "care with the object"
     """
 
@@ -122,7 +124,8 @@ class RunCommand(OnRobot, SightOptions):
 
             people = HumanAnnotators(home, path)
         with tracking(self.track, path), StageBars(quiet=people is not None, note=note) as watch:
-            before, after = run_loop(config, path, home, observer=watch, annotators=people)
+            with self.joining():
+                before, after = run_loop(config, path, home, observer=watch, annotators=people)
             report = write_report(path, home, watch)
         self.show(before, after, report, demos=config.demos)
         return 0

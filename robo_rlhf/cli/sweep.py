@@ -20,7 +20,7 @@ from robo_rlhf.core.files import DATABASE_VARIABLE, data_home, run_folder
 if TYPE_CHECKING:
     from robo_rlhf.pipeline.sweep.grid import SweepRun
 
-BEGUN, FINISHED = "begun", "finished"
+FINISHED = "finished"
 REPEATED = ("set",)  # options that are given once for each value
 
 
@@ -37,6 +37,7 @@ class SweepCommand(RunCommand):
     Example:
         robo-rlhf sweep --task pick_place --seeds 5 --vary finetune.anchor=0.01,0.02 --vary clone.updates=2000,4000
         robo-rlhf sweep --task reach --preset quick --seeds 3 --jobs 2
+        robo-rlhf sweep --task stack --seeds 20 --cluster 10.0.0.7:6379
         robo-rlhf sweep --env Pendulum-v1 --demos 0 --seeds 3 --vary sac.updates=0.5,1
     """
 
@@ -49,7 +50,7 @@ class SweepCommand(RunCommand):
     vary: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """A setting with its values, as NAME=VALUE,VALUE. May be repeated: every combination is run."""
     jobs: Annotated[int | None, at_least(1)] = None
-    """Runs at the same time; where empty, as many as there are cores."""
+    """Runs at the same time; where empty, as many as there are cores, of this machine or of the cluster."""
     minutes: Annotated[float | None, at_least(0, "0 or more")] = 0.0
     """Minutes of the processor from which each run decides its settings; 0: they are as they are given."""
     run: RunName = ""
@@ -77,15 +78,13 @@ class SweepCommand(RunCommand):
 
         varies = [f"{setting}={','.join(values)}" for setting, values in settings]
         asked = {"kind": KIND, "task": firsts[0].task, "seed": self.seed, "vary": varies}
-        words = {run: ["run", *_words(command)] for run, command in runs.items()}
+        words = {run: ["run", *_words(replace(command, home=home))] for run, command in runs.items()}
         asked["command"] = _words(replace(runs[cells[0].run], run="", seed=0, set=self.set, home=None))
         path = run_folder(home, name)
-        slots = self.jobs or os.cpu_count() or 1
+        database = os.environ.get(DATABASE_VARIABLE) or None
         failed: dict[str, str] = {}
-        with _watching(len(cells), failed) as observe:
-            done = do_sweep(
-                cells, words, Run(path, asked), home, slots, os.environ.get(DATABASE_VARIABLE) or None, observe
-            )
+        with self.joining(), _watching(len(cells), failed) as observe:
+            done = do_sweep(cells, words, Run(path, asked), home, self.jobs, database, observe)
         if self.json:
             rows = [{**choice.__dict__, "name": choice.name} for choice in choices(done)]
             print(json.dumps({"runs": rows, "failed": failed, "report": str(path / "report.html")}, indent=2))
@@ -100,7 +99,14 @@ class SweepCommand(RunCommand):
         """Return the command of one run."""
         ours = {field.name: getattr(self, field.name) for field in fields(RunCommand)}
         return RunCommand(
-            **{**ours, "seed": cell.seed, "run": cell.run, "set": (*self.set, *cell.settings), "json": False}
+            **{
+                **ours,
+                "seed": cell.seed,
+                "run": cell.run,
+                "set": (*self.set, *cell.settings),
+                "json": False,
+                "cluster": None,
+            }
         )
 
 
@@ -136,8 +142,6 @@ def _watching(count: int, failed: dict[str, str]) -> "Iterator[Callable[[SweepRu
         bar = progress.add_task("runs", total=count)
 
         def observe(cell: "SweepRun", outcome: str) -> None:
-            if outcome == BEGUN:
-                return
             if outcome != FINISHED:
                 failed[cell.run] = outcome
             what = ", ".join((*cell.settings, f"seed {cell.seed}"))

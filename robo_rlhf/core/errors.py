@@ -185,6 +185,16 @@ class RemoteError(RoboRlhfError):
         )
 
 
+class ClusterError(RoboRlhfError):
+    """A cluster that is not there, cannot be used, or has lost a piece of work too often."""
+
+    exit_code = 21
+
+    def __init__(self, address: str, why: str, advice: str) -> None:
+        """Say which `address`, `why` it cannot be used and what to do."""
+        super().__init__(f"The cluster at {shown(address)} cannot be used: {why.rstrip('.')}. {advice}")
+
+
 class BusyError(RoboRlhfError):
     """Something that another program holds."""
 

@@ -182,7 +182,7 @@ class ArenaJob:
                 policy,
                 group,
                 meta=lambda seed: self._meta(entrant, seed),
-                on_step=lambda t, step: self.watch.progress(next(done), total, {}),
+                on_step=lambda t: self.watch.progress(next(done), total, {}),
             )
             check_environment([e.meta for e in found], self.env.name)
             if any(len(episode) == 0 and episode.meta.note.endswith(POLICY_FAULT) for episode in found):

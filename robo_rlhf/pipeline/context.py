@@ -80,11 +80,11 @@ class Context:
         yield run
         self.observer.end(name, run.result() or {})
 
-    def steps(self, episodes: int) -> Callable[[int, object], None]:
+    def steps(self, episodes: int) -> Callable[[int], None]:
         """Return a step callback that reports the progress of so many episodes."""
         total = -(-episodes // self.env.num_envs) * self.env.horizon
         done = iter(range(1, total + 1))
-        return lambda t, step: self.observer.progress(next(done), total, {})
+        return lambda t: self.observer.progress(next(done), total, {})
 
 
 @contextmanager

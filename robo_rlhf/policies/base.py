@@ -112,6 +112,10 @@ class TrainedPolicy(Model):
         """
         raise InvalidValueError("export", f"a policy of kind {self.kind}", "a kind with parts(), as `Part` describes")
 
+    def samples(self) -> bool:
+        """Whether its actions depend on its own random numbers; where not, episodes may be played in any order."""
+        return True
+
     def attends(self) -> bool:
         """Whether the next action depends on the next observation; else nothing has to be drawn for it."""
         return True
@@ -173,6 +177,10 @@ class GaussianActor(TrainedPolicy):
         with torch.inference_mode():
             action: Array = self.distribution(self.features(obs)).mean.clamp(-1.0, 1.0).numpy()
         return action
+
+    def samples(self) -> bool:
+        """Whether its actions depend on its own random numbers: it acts by the mean."""
+        return False
 
     def parts(self) -> list[Part]:
         """Return the network from observations to the mean action."""

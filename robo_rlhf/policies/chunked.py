@@ -88,6 +88,10 @@ class ChunkedPolicy(TrainedPolicy):
                 self._queue = list(chunk[:, : self.execution_horizon].transpose(0, 1).numpy())
         return self._queue.pop(0)
 
+    def samples(self) -> bool:
+        """Whether its actions depend on its own random numbers."""
+        return bool(self.noise_kind)
+
     def attends(self) -> bool:
         """Whether the next action depends on the next observation: not while predicted actions wait."""
         return self.history > 1 or not self._queue

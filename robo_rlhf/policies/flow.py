@@ -77,6 +77,10 @@ class FlowPolicy(ChunkedPolicy):
         inputs = chunk * act_dim + history * obs_dim * (2 if symlog else 1) + 9
         self.net = mlp([inputs, *[width] * layers, chunk * act_dim], nn.GELU)
 
+    def samples(self) -> bool:
+        """Whether its actions depend on its own random numbers: not where its noise has no deviation."""
+        return self.noise > 0
+
     def fit_normalizer(self, obs: Tensor, action: Tensor) -> None:
         """Set the scales of observations and actions."""
         super().fit_normalizer(obs, action)

@@ -49,6 +49,10 @@ class PolicyOnBase(TrainedPolicy):
         if self.seen_dim == self.obs_dim:
             self.normalizer.fit(obs)
 
+    def samples(self) -> bool:
+        """Whether its actions depend on its own random numbers: only where those of its base do."""
+        return self.base is not None and self.base.samples()
+
     def seed(self, seed: int) -> None:
         """Set the base's source of randomness."""
         if self.base is not None:

@@ -169,6 +169,10 @@ class VisualPolicy(TrainedPolicy):
     def _changed(self, picture: Tensor, generator: torch.Generator) -> Tensor:
         return colour_jitter(random_shift(picture, self.shift, generator), self.jitter, generator)
 
+    def samples(self) -> bool:
+        """Whether its actions depend on its own random numbers."""
+        return self.inner.samples()
+
     def attends(self) -> bool:
         """Whether the next action depends on the next observation."""
         return self.inner.attends()

@@ -21,13 +21,12 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from robo_rlhf.core.errors import RoboRlhfError
+from robo_rlhf.processes.answers import tried
 from robo_rlhf.processes.crash_trace import write_stacks
 from robo_rlhf.processes.frames import Frames
 
@@ -52,21 +51,17 @@ def main() -> int:
 
 
 def serve(frames: Frames, make: Callable[..., Callable[[Any], object]], nice: int) -> int:
-    """Answer requests until the connection closes. An answer is a number, how it went, and a content.
-
-    It went "done", and the content is the answer; or "error", and it is the class, message and fields of an error of
-    ours; or "fault", and it is a traceback.
-    """
+    """Answer requests until the connection closes. An answer is a number, and what `tried` gives."""
     with suppress(EOFError, ConnectionError):
         arguments = frames.receive()
-        how, answer = _tried(lambda: make(*arguments))
+        how, answer = tried(lambda: make(*arguments))
         frames.send((0, how, None if how == "done" else answer))
         if how != "done":
             return 1
         be_nice(nice)
         while True:
             number, request = frames.receive()
-            frames.send((number, *_tried(partial(answer, request))))
+            frames.send((number, *tried(partial(answer, request))))
     return 0
 
 
@@ -78,15 +73,6 @@ def be_nice(nice: int) -> None:
     for thread in threads if nice else ():
         with suppress(OSError):  # it is lower already, or the thread has just ended
             os.setpriority(os.PRIO_PROCESS, thread, nice)
-
-
-def _tried(work: Callable[[], object]) -> tuple[str, Any]:
-    try:
-        return "done", work()
-    except RoboRlhfError as error:
-        return "error", (type(error), str(error), error.__dict__)
-    except Exception:  # a bug of this program
-        return "fault", traceback.format_exc()
 
 
 def _end_with_parent(end: socket.socket, manner: str) -> None:

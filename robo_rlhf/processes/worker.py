@@ -22,7 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, Self
 
-from robo_rlhf.core.errors import RoboRlhfError, WorkerDiedError
+from robo_rlhf.core.errors import WorkerDiedError
+from robo_rlhf.processes.answers import content_of
 from robo_rlhf.processes.crash_trace import CrashTrace
 from robo_rlhf.processes.frames import Frames
 
@@ -318,16 +319,4 @@ class WorkerProcess:
 
     def _content(self, how: str, content: Any) -> Any:
         """Return an answer, or raise the error that came instead."""
-        if how == "error":
-            raise _rebuilt(*content)
-        if how == "fault":
-            raise RuntimeError(f"the worker process for {self.what} failed over {self._request}:\n{content}")
-        return content
-
-
-def _rebuilt(kind: type[RoboRlhfError], message: str, fields: dict[str, Any]) -> RoboRlhfError:
-    """Rebuild an error of ours, without calling its constructor, which would make the message again."""
-    error = kind.__new__(kind, message)
-    error.args = (message,)
-    error.__dict__.update(fields)
-    return error
+        return content_of(how, content, f"the worker process for {self.what} failed over {self._request}")

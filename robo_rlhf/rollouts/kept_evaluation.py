@@ -5,25 +5,24 @@ With them lie the states of the policy's random numbers at the start of the batc
 evaluation equals one that was never stopped.
 """
 
-import base64
 import hashlib
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from robo_rlhf.core.errors import CorruptFileError, DiskError, DiskFullError, FileWarning
 from robo_rlhf.core.files import read_json, read_whole, remove, write_json
-from robo_rlhf.core.learning import pack_generator, unpack_generator
 from robo_rlhf.core.types import Array, Episode, VecEnv
+from robo_rlhf.executor.cluster import joined
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.rollouts.evaluation import EpisodeResult, Evaluation, result_of, summarize_results
 from robo_rlhf.rollouts.rollout import OnStep, check_environment, rollout
+from robo_rlhf.rollouts.turns import any_order, random_states, set_random_states
 
 _ADVICE = "Remove it; the evaluation then starts over."
 
@@ -88,10 +87,12 @@ def evaluate_keeping(
     """
     policy.seed(policy_seed)
     set_random_states(policy, kept.random)
-    for first in range(0, len(seeds), env.num_envs):
-        batch = seeds[first : first + env.num_envs]
-        if not kept.done.keys() >= {*batch.tolist()}:
-            _run_batch(env, policy, batch, kept, on_step)
+    batches = [seeds[first : first + env.num_envs] for first in range(0, len(seeds), env.num_envs)]
+    missing = [batch for batch in batches if not kept.done.keys() >= {*batch.tolist()}]
+    if missing and joined() is not None and any_order(policy):
+        missing = [np.concatenate(missing)]  # whose batches are played at the same time
+    for batch in missing:
+        _run_batch(env, policy, batch, kept, on_step)
     results = [kept.done[seed] for seed in seeds.tolist()]
     check_environment(results, env.name)
     return summarize_results(env.name, results)
@@ -108,22 +109,3 @@ def _run_batch(env: VecEnv, policy: TrainedPolicy, batch: Array, kept: KeptResul
         kept.write()
 
     rollout(env, policy, batch, record_state=False, on_step=on_step, on_ended=keep)
-
-
-def random_states(policy: TrainedPolicy) -> dict[str, str]:
-    """Return the states of the random numbers of a policy and of networks inside it, as text by the network's name."""
-    return {name: base64.b64encode(pack_generator(g).tobytes()).decode() for name, g in _generators(policy)}
-
-
-def set_random_states(policy: TrainedPolicy, states: Mapping[str, str]) -> None:
-    """Set what `random_states` returned."""
-    for name, generator in _generators(policy):
-        if name in states:
-            unpack_generator(generator, np.frombuffer(base64.b64decode(states[name]), np.uint8))
-
-
-def _generators(policy: TrainedPolicy) -> Iterator[tuple[str, torch.Generator]]:
-    for name, module in policy.named_modules():
-        generator = getattr(module, "generator", None)
-        if isinstance(generator, torch.Generator):
-            yield name, generator

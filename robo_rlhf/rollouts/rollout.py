@@ -1,14 +1,18 @@
 """Rollouts: a policy acts in a batch of environments, and the steps are recorded as episodes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, ShapeError, UnknownNameError
+from robo_rlhf.core.learning import use_one_thread
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta, Policy, Source, Step, VecEnv
 from robo_rlhf.rollouts.control_loop import Act, control_loop
+from robo_rlhf.rollouts.sending import dumps, loads
+from robo_rlhf.rollouts.turns import network_of, random_states, seed_turn, spread
 from robo_rlhf.sim.external.collections import fault_of
 from robo_rlhf.sim.external.ids import find
 
@@ -18,7 +22,7 @@ MetaFields = (
 NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 OnEnded = Callable[[list[Episode]], None]
 POLICY_FAULT = "the policy gave an action that is not finite"  # every other reason to abort comes from the environment
-OnStep = Callable[[int, Step], None]  # the step's number from 0, and its result
+OnStep = Callable[[int], object]  # the step's number from 0
 
 
 def rollout(
@@ -30,10 +34,14 @@ def rollout(
     meta: MetaFields | None = None,
     steps: int | None = None,
     record_state: bool = True,
+    seed_turns: bool = False,
     on_step: OnStep | None = None,
     on_ended: OnEnded | None = None,
 ) -> list[Episode]:
     """Run one episode for each seed and return them in the order of `seeds`.
+
+    Where this process has joined a cluster, the batches are played there, at the same time where the policy draws
+    nothing from one to the next; the episodes are the same, bit for bit.
 
     Args:
         env: N copies of the task; more seeds than N are run in batches, the last of them padded with repeats.
@@ -43,8 +51,10 @@ def rollout(
         meta: further fields of `EpisodeMeta`, or a function from seed to such fields.
         steps: length of an episode; the environment's horizon where None.
         record_state: whether simulator states are kept; without them an episode cannot be rendered or restored.
-        on_step: called after every step, to show progress.
-        on_ended: called with the episodes that ended at the same step, as soon as they have, to store them.
+        seed_turns: whether a policy with randomness of its own draws it anew for each batch, from its first seed.
+        on_step: called after every step, to show progress; on a cluster, when the batch has ended.
+        on_ended: called with the episodes that ended at the same step, as soon as they have, to store them; on a
+            cluster, with those of a batch.
 
     Raises:
         InvalidValueError: no seeds.
@@ -53,24 +63,65 @@ def rollout(
     seeds = np.asarray(seeds, dtype=np.int64).reshape(-1)
     if not len(seeds):
         raise InvalidValueError("seeds of a rollout", "none", "at least one seed")
+    turns = [seeds[first : first + env.num_envs] for first in range(0, len(seeds), env.num_envs)]
+    if steps is None and isinstance(source, Source):
+        played = spread(env, policy, turns, source, record_state=record_state, seed_turns=seed_turns)
+        if played is not None:
+            return _gathered(played, env.horizon, meta, on_step, on_ended)
     episodes: list[Episode] = []
     sight = getattr(policy, "sight", None)  # of a policy that sees
     saw = NO_VERSIONS if sight is None else sight.provenance()
-    for first in range(0, len(seeds), env.num_envs):
-        turn = seeds[first : first + env.num_envs]
+    for turn in turns:
+        if seed_turns:
+            seed_turn(policy, turn)
         recorder = Recorder(env, steps or env.horizon, record_state=record_state, versions=saw)
         obs = recorder.start(env.reset(np.pad(turn, (0, env.num_envs - len(turn)), mode="edge")))
         policy.reset(env.num_envs)
         for step in control_loop(env, recorder.admitting(policy), obs):
             recorder.add(step, source if isinstance(source, Source) else source())
             if on_step is not None:
-                on_step(recorder.t - 1, step)
+                on_step(recorder.t - 1)
             if on_ended is not None and (ended := recorder.ended(turn, meta)):
                 on_ended(ended)
             if not recorder.running:
                 break
         episodes += recorder.episodes(turn, meta)
     return episodes
+
+
+def _gathered(
+    played: Iterator[list[Episode]],
+    steps: int,
+    meta: MetaFields | None,
+    on_step: OnStep | None,
+    on_ended: OnEnded | None,
+) -> list[Episode]:
+    """Return the episodes of batches that are played elsewhere, as `rollout` returns them."""
+    episodes: list[Episode] = []
+    for batch in played:
+        ended = [_with_meta(episode, meta) for episode in batch]
+        for t in range(steps if on_step is not None else 0):
+            on_step(t)  # type: ignore[misc]  # there is one
+        if on_ended is not None:
+            on_ended(ended)
+        episodes += ended
+    return episodes
+
+
+def play_there(given: bytes) -> bytes:
+    """On a node: play a batch of episodes; return them and what the policy's random numbers are then."""
+    use_one_thread()
+    env, policy, turn, source, record_state = loads(given)
+    episodes = rollout(env, policy, turn, source=source, record_state=record_state)
+    return dumps(episodes, random_states(network_of(policy)))
+
+
+def _with_meta(episode: Episode, meta: MetaFields | None) -> Episode:
+    """Return an episode that a node played, with the fields that `rollout` was given."""
+    fields = dict((meta(episode.meta.seed) if callable(meta) else meta) or {})
+    if "versions" in fields:
+        fields["versions"] = {**fields["versions"], **episode.meta.versions}
+    return replace(episode, meta=replace(episode.meta, **fields))
 
 
 class Recorder:

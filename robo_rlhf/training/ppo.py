@@ -144,7 +144,8 @@ class PPOLearner:
         where = f"iteration {self.done + 1} of ppo on {env.name}"
         rng = np.random.default_rng([self.config.seed, self.done])
         see = None if diagnostics is None else functools.partial(diagnostics, self.done + 1)
-        episodes = collect(env, self.actor, self.actor.draw, rng, where, shaping.recording(see), watch)
+        seen, here = shaping.recording(see), shaping.looks_at_env
+        episodes = collect(env, self.actor, self.actor.draw, rng, where, seen, watch, here=here)
         value, terms = shaping.value(episodes, reward, where)
         batch, metrics = self.prepare(episodes, value)
         metrics |= terms | self.improve(batch, rng)

@@ -156,7 +156,8 @@ class SACLearner:
         rng = np.random.default_rng([self.config.seed, self.done])
         see = None if diagnostics is None else functools.partial(diagnostics, self.done + 1)
         changed = changed or (self.carried and not self.done)
-        episodes = collect(env, self.actor, self.actor.explore, rng, where, shaping.recording(see))
+        seen, here = shaping.recording(see), shaping.looks_at_env
+        episodes = collect(env, self.actor, self.actor.explore, rng, where, seen, here=here)
         slot = self.replay.cursor
         self.replay.add(explored_block(episodes, shaping.recorded, finite=self.config.finite))
         metrics = self.relabel(reward, shaping, where, slot, changed=changed)

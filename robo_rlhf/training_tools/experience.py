@@ -9,10 +9,14 @@ import torch
 from torch import Tensor
 
 from robo_rlhf.core.errors import EnvironmentFaultError, NonFiniteError, ShapeError
+from robo_rlhf.core.learning import use_one_thread
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Step, VecEnv
+from robo_rlhf.executor.cluster import Cluster, joined
 from robo_rlhf.policies.base import Actor
 from robo_rlhf.rollouts.control_loop import control_loop
+from robo_rlhf.rollouts.sending import dumps, loads
+from robo_rlhf.rollouts.turns import network_of, random_states, set_random_states
 from robo_rlhf.sim.envs.partial_observation import MaskedEnv
 from robo_rlhf.training_tools.reward_watch import RewardWatch
 
@@ -56,8 +60,12 @@ def collect(
     where: str,
     see: Callable[[int, Step], None] | None = None,
     watch: RewardWatch | None = None,
+    *,
+    here: bool = False,
 ) -> EpisodeBatch:
     """Run one episode of every copy with exploration, all of it drawn from `rng`.
+
+    Where this process has joined a cluster, a node does it, with the same bits.
 
     Args:
         env: the copies.
@@ -66,12 +74,15 @@ def collect(
         rng: the source of seeds and noise.
         where: for errors.
         see: called with every step's number within the episode, and the step.
-        watch: takes the pictures that the reward will see.
+        watch: takes the pictures that the reward will see, in this process.
+        here: whether `see` looks at `env` itself, so that it has to be stepped in this process.
 
     Raises:
         NonFiniteError: NaN or infinity from the policy or the environment.
         EnvironmentFaultError: a fault of the environment ended every episode.
     """
+    if (cluster := joined()) is not None and watch is None and not here:
+        return _collected_there(cluster, env, actor, sample, rng, where, see)
     steps, n = env.horizon, env.num_envs
     seeds, noise = draw_noise(env, actor, rng)
     obs = np.empty((steps + 1, n, env.obs_dim), np.float32)
@@ -104,6 +115,35 @@ def collect(
         raise NonFiniteError("An observation", where, KEPT)
     numbers = None if watch is None else watch.numbers(steps)
     return EpisodeBatch(obs, seen, sampled, applied, active, whole.obs, numbers, cut)
+
+
+def _collected_there(
+    cluster: Cluster,
+    env: VecEnv,
+    actor: Actor,
+    sample: Sample,
+    rng: np.random.Generator,
+    where: str,
+    see: Callable[[int, Step], None] | None,
+) -> EpisodeBatch:
+    """Do what `collect` does on a node; the random numbers are afterwards as if it had been done here."""
+    given = dumps(env, actor, sample, rng, where, see is not None)
+    episodes, steps, after, random = loads(cluster.result(cluster.begin(f"{__name__}:collect_there", given)))
+    rng.bit_generator.state = after.bit_generator.state
+    set_random_states(network_of(actor), random)
+    for t, step in enumerate(steps if see is not None else ()):
+        see(t, step)  # type: ignore[misc]  # there is one
+    found: EpisodeBatch = episodes
+    return found
+
+
+def collect_there(given: bytes) -> bytes:
+    """On a node: collect an episode of every copy; return it, its steps and what random numbers are then."""
+    use_one_thread()
+    env, actor, sample, rng, where, watched = loads(given)
+    steps: list[Step] = []
+    episodes = collect(env, actor, sample, rng, where, (lambda t, step: steps.append(step)) if watched else None)
+    return dumps(episodes, steps, rng, random_states(network_of(actor)))
 
 
 def cut_by(step: Step, where: str) -> Array:

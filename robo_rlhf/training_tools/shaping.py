@@ -50,6 +50,11 @@ class RewardObjective:
         elif live is None:
             raise InvalidValueError("objective", f"{reward.text!r}", "no live: this run has no viewers")
 
+    @property
+    def looks_at_env(self) -> bool:
+        """Whether what `recording` returns looks at the environment beside its steps."""
+        return self.live is not None or "terms" in self.reward.needs
+
     def recording(self, see: StepCallback | None) -> StepCallback | None:
         """Return the step callback for `collect`: records the inputs of the sum, then calls `see`."""
         needs = self.reward.needs - {"learned", "live"}

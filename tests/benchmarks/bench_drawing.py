@@ -59,6 +59,7 @@ class Client:
             csrf = web.get("/session").json()["csrf"]
             body = {"task": "pick_place", "dataset": name, "fresh": True}
             begun = web.post("/operate", json=body, headers={"x-csrf-token": csrf}).json()
+            assert "address" in begun, begun
             cookie = "; ".join(f"{one.name}={one.value}" for one in web.cookies.jar)
         address = f"{station.url.replace('http', 'ws')}{begun['address']}/socket?key={name}"
         headers = {"cookie": cookie, "origin": station.url}
@@ -160,8 +161,9 @@ def bare_timer(seconds: float, late: list[float]) -> None:
 
 def test_ten_operators_by_poses(station: Served) -> None:
     """Bars: ticks late by p99.9 at most 25 ms, and within 5 ms of a bare timer's; the server at most a core."""
-    pages = [Client(station, f"operator{number}", poses=True) for number in range(OPERATORS)]
+    pages: list[Client] = []
     try:
+        pages += (Client(station, f"operator{number}", poses=True) for number in range(OPERATORS))
         time.sleep(6.0)
         for page in pages:
             page.late.clear()
@@ -244,7 +246,7 @@ def test_two_hundred_people_who_fetch_both_clips(kind: str, tmp_path: Path) -> N
         with Store(where) as store:
             store.tasks.set_sharing(gold_share=0.0)
             fill(store, much)
-        with running(home, where) as service:
+        with running(home, where, "--proxy", "127.0.0.1") as service:  # people come from addresses of their own
             found = links(service.database, [f"p{i}" for i in range(much.people)])
             plan = Plan(service.port, found, much.run, arrive=10.0, every=6.0, seconds=SECONDS, watch=True)
             with crowd(plan) as people:

@@ -1,5 +1,6 @@
 """Fixtures: a station in a separate process, and real Chromium."""
 
+import ctypes
 import os
 import select
 import shutil
@@ -75,7 +76,13 @@ def serving(home: Path, *options: str, lean: bool = True, python: str = sys.exec
     environment = {**os.environ, HOME_VARIABLE: str(home), "PYTHONUNBUFFERED": "1"}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH", "")])])
     process = subprocess.Popen(
-        [*command, *options], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        [*command, *options],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=_end_with_us if sys.platform.startswith("linux") else None,
     )
     try:
         assert process.stdout is not None
@@ -94,6 +101,11 @@ def serving(home: Path, *options: str, lean: bool = True, python: str = sys.exec
             process.kill()
             process.wait()
         process.stdout.close()
+
+
+def _end_with_us() -> None:
+    """Have the kernel end the station when the tests are killed: it would keep processors and pipes for ever."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _wait_for(url: str) -> None:

@@ -68,6 +68,7 @@ async ([base, description, assets, size]) => {
     const eye = new Eye(scene);
     const window_ = kept ? eye.windowOf(camera, found) : null;
     scene.place(found.at(0));
+    scene.predict(found.frames > 1 ? found.of(1) : null);
     by.paint(scene, eye.look(camera, size[0] / size[1], window_), canvas);
     const { data } = canvas.getContext('2d').getImageData(0, 0, ...size);
     let text = '';
@@ -244,6 +245,26 @@ def test_arrows_and_paths_are_where_mujoco_draws_them(bench: Page) -> None:
             assert true.sum() > 100
 
 
+def test_what_is_predicted_is_blue_and_leaves_no_trace(bench: Page) -> None:
+    model = load_model("reach")
+    dataset = Dataset(SAMPLES / "reach")
+    states = dataset.load(sorted(dataset.ids())[0]).state[[0, -1]]
+    scene_of(bench, model)
+    alone = drawn(bench, poses_of(model, states[:1]), "front")
+    there = drawn_where(alone, drawn(bench, poses_of(model, states[1:]), "front"))
+    both = drawn(bench, poses_of(model, states), "front")
+    added = drawn_where(alone, both)
+    assert (added & there).sum() > 0.6 * there.sum() / 2  # where the hand is predicted, it was or is in one of the two
+    assert (both - alone)[added][:, 2].mean() > (both - alone)[added][:, 0].mean() + 20  # bluer
+    np.testing.assert_array_equal(drawn(bench, poses_of(model, states[:1]), "front"), alone)
+
+
+def drawn_where(one: Array, other: Array) -> Array:
+    """Return where two pictures (H, W, 4) differ."""
+    found: Array = np.abs(one - other).max(axis=2) > 12
+    return found
+
+
 def test_between_two_frames_bodies_are_between_their_poses(bench: Page) -> None:
     model = mujoco.MjModel.from_xml_string(foreign_mjcf())
     states = foreign_states(model, 3)
@@ -263,6 +284,41 @@ def test_between_two_frames_bodies_are_between_their_poses(bench: Page) -> None:
     np.testing.assert_allclose(np.linalg.norm(quarter.reshape(-1, 7)[:, 3:], axis=1), 1, atol=1e-6)
     for moment in (second, after, broken, last):  # the state that is not finite shows the one before
         np.testing.assert_allclose(moment, true[1])
+
+
+MEGABYTES = """async ([base, count, cut]) => {
+  const { loadScene } = await import(base + 'scene.js');
+  const [real, asked, shares] = [window.fetch, [], []];
+  const none = { shapes: [], lights: [], cameras: [], focus: [] };
+  const about = { reason: '', movers: 0, ...none, center: [0, 0, 0], extent: 1, free_fovy: 45 };
+  let sent = 0;
+  const parts = new ReadableStream({
+    pull: (sink) => (++sent > count - cut ? sink.close() : sink.enqueue(new Uint8Array(2 ** 20))),
+  });
+  window.fetch = async (address) => {
+    asked.push(address);
+    return new Response(address === 'assets' ? parts : JSON.stringify(about));
+  };
+  const places = { scene: 'scene' + cut, assets: 'assets', size: count * 2 ** 20 };
+  try {
+    const first = await loadScene(places, (share) => shares.push(share));
+    const again = await loadScene(places);
+    return { asked, shares, same: first === again };
+  } catch (error) {
+    return { why: error.message };
+  } finally {
+    window.fetch = real;
+  }
+}"""
+
+
+def test_fifty_megabytes_of_meshes_say_how_far_they_are_and_come_once(bench: Page) -> None:
+    found = bench.evaluate(MEGABYTES, [static_url("shared/scene/"), 50, 0])
+    assert found["asked"] == ["scene0", "assets"]
+    assert found["same"]
+    assert found["shares"] == pytest.approx([(i + 1) / 50 for i in range(50)])
+    found = bench.evaluate(MEGABYTES, [static_url("shared/scene/"), 50, 1])
+    assert found == {"why": "The meshes of the scene came short."}
 
 
 @pytest.fixture
@@ -377,6 +433,7 @@ def test_the_probe_draws_what_the_policy_would_do(webgl: Browser, station: Serve
     page.wait_for_selector("#duo[data-ms]", timeout=60_000)
     expect(page.locator("#duo canvas[data-frame]")).to_have_count(2)
     assert page.evaluate(shown) == [6, 0, 0]
+    expect(page.get_by_text(", and in blue what the policy would do")).to_be_visible()
     assert not [url for url in asked if re.search("/(media|ask)/(clip|part)|picture=true", url)]
     check_axe(page)
     page.keyboard.press("b")

@@ -100,6 +100,43 @@ def test_what_was_discarded_or_kept_comes_back_open(open_page: OpenPage, station
     wait_number(page, "discarded", 1)
 
 
+def test_undo_goes_back_step_by_step_in_the_tab_that_drives(open_page: OpenPage, station: Served) -> None:
+    page = sign_in(open_page, station, "ana")
+    address = begin(page, station, dataset="stacked", seed=9)
+    undo, success = page.locator("#undo"), page.locator("#success")
+    drive(page, "KeyR", 0.6)
+    page.keyboard.press("KeyX")
+    wait_number(page, "discarded", 1)
+    drive(page, "KeyR", 1.2)
+    page.keyboard.press("Digit1")
+    expect(success).to_have_text("success, by you")
+    expect(undo).to_contain_text("Undo mark")
+    page.keyboard.press("KeyK")
+    wait_number(page, "kept", 1)
+    page.keyboard.press("KeyZ")
+    wait_number(page, "kept", 0)
+    assert number(page, "discarded") == 1  # what was discarded before is not brought back
+    expect(success).to_have_text("success, by you")
+    steps = number(page, "steps")
+    page.keyboard.press("Backspace")
+    expect(undo).to_contain_text("Undo rewind")
+    second = page.context.new_page()
+    second.goto(address)
+    second.wait_for_selector("#banner:has-text('You drive in another tab.')")
+    second.keyboard.press("KeyZ")
+    second.locator(".toast.bad").wait_for()
+    expect(undo).to_contain_text("Undo rewind")
+    page.keyboard.press("KeyZ")
+    wait_number(page, "steps", steps)
+    page.keyboard.press("KeyZ")
+    expect(success).not_to_have_text("success, by you")
+    expect(undo).to_contain_text("Undo discard")
+    page.keyboard.press("KeyZ")
+    toast(page, "an episode is open; keep or discard it first")
+    assert len(_episodes(station, "stacked")) == 0
+    second.close()
+
+
 def test_enter_does_what_the_button_says(open_page: OpenPage, station: Served) -> None:
     page = sign_in(open_page, station, "ana")
     page.goto(f"{station.url}/operate")

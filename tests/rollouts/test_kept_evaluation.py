@@ -13,7 +13,8 @@ from robo_rlhf.core.learning import seeded
 from robo_rlhf.policies.flow import FlowPolicy
 from robo_rlhf.policies.residual import ResidualPolicy
 from robo_rlhf.rollouts.evaluation import evaluate
-from robo_rlhf.rollouts.kept_evaluation import KeptResults, evaluate_keeping, random_states, set_random_states
+from robo_rlhf.rollouts.kept_evaluation import KeptResults, evaluate_keeping
+from robo_rlhf.rollouts.turns import random_states, set_random_states
 from tests.arenas import save_policies
 from tests.toy import ToyEnv
 
@@ -59,7 +60,7 @@ def test_stopped_at_any_time_and_continued_equals_unstopped(
     assert len(kept.done) == [0, 3, 3, 6, 6, 7][stop - 1]
     steps = list[int]()
     policy = make_policy()  # as in a new process
-    again = evaluate_keeping(ToyEnv(3), policy, SEEDS, kept, policy_seed=1, on_step=lambda t, _: steps.append(t))
+    again = evaluate_keeping(ToyEnv(3), policy, SEEDS, kept, policy_seed=1, on_step=steps.append)
     assert again == whole
     assert steps.count(0) == -(-(7 - [0, 3, 3, 6, 6, 7][stop - 1]) // 3)
     kept.remove()

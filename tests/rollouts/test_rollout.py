@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, ShapeError
-from robo_rlhf.core.types import Array, Episode, Policy, Source, Step, VecEnv
+from robo_rlhf.core.types import Array, Episode, Policy, Source, VecEnv
 from robo_rlhf.rollouts.rollout import check_environment, rollout
 from tests.toy import ToyEnv, ToyOperator, demonstrations
 
@@ -152,8 +152,5 @@ def test_wrong_actions_and_no_seeds_are_refused() -> None:
 def test_on_step_sees_every_step() -> None:
     seen: list[int] = []
 
-    def note(t: int, step: Step) -> None:
-        seen.append(t)
-
-    rollout(ToyEnv(2), Straight(), np.arange(4), on_step=note)
+    rollout(ToyEnv(2), Straight(), np.arange(4), on_step=seen.append)
     assert seen == [*range(40), *range(40)]

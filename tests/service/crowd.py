@@ -185,8 +185,7 @@ class Person:
         content = json.dumps(body).encode() if body is not None else b""
         host = f"127.0.0.1:{self.port}"
         lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Accept: {accept}", "User-Agent: crowd"]
-        if self.plan.other_port:  # what a proxy says of where the person is
-            lines.append(f"X-Forwarded-For: {self.address}")
+        lines.append(f"X-Forwarded-For: {self.address}")  # what a proxy says of where the person is; else it is ignored
         if self.cookie:
             lines.append(f"Cookie: {self.cookie}")
         if method != "GET":

@@ -93,6 +93,14 @@ def left(run: bool, task: bool) -> "sa.Select[Any]":
 
 
 @cache
+def had(run: bool, task: bool) -> "sa.Select[Any]":
+    """Return how many questions a person had and did not answer: open ones, and those that come to them again."""
+    query = sa.select(sa.func.count()).select_from(leases.join(questions, leases.c.question_id == questions.c.id))
+    again = sa.and_(LEFT, leases.c.turn == 0, WANTED)
+    return query.where(leases.c.annotator == PERSON, sa.or_(LIVE, again), *matching(run, task))
+
+
+@cache
 def known(task: bool) -> "sa.Select[Any]":
     """Return gold or practice questions that the person has not had."""
     query = sa.select(questions).join(gold, gold.c.question_id == questions.c.id)

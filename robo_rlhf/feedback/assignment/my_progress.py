@@ -9,18 +9,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from robo_rlhf.database.writers import Database
 from robo_rlhf.feedback.assignment.assign import QuestionFilter, waiting_for
-from robo_rlhf.feedback.assignment.assign_sql import LIVE
+from robo_rlhf.feedback.assignment.assign_sql import had
 from robo_rlhf.feedback.kinds import usable_kind
 from robo_rlhf.feedback.question_kind import agreement
 from robo_rlhf.feedback.records import COUNTED
-from robo_rlhf.feedback.tables import answers, leases, questions
+from robo_rlhf.feedback.tables import answers, questions
 
 NEWEST = 60  # answers of a person that are read
 LATELY = 20  # answers that the working speed is taken from
@@ -40,7 +39,7 @@ class Workload:
     """The progress of a person's work."""
 
     waiting: int  # questions that the person could be asked, counted up to MOST_WAITING
-    held: int  # questions that they were asked and have not answered
+    held: int  # questions that they were asked and have not answered, those that they gave back too
     today: int  # questions answered since the day began
     seconds: float | None  # [s] median from seeing the clips to the answer
     self_agreement: AgreementCount  # with their own earlier answers
@@ -62,7 +61,9 @@ def workload_of(database: Database, person: str, chosen: QuestionFilter, since: 
         today = connection.scalar(_TODAY, values) or 0
         ids = sorted({row["question_id"] for row in mine if row["standing"] in COUNTED})
         theirs = connection.execute(_THEIRS, {"questions": ids}).mappings().all() if ids else []
-        held = connection.scalar(_held(chosen), {"person": person, **chosen.values}) or 0
+        held = connection.scalar(
+            had(chosen.run is not None, chosen.task is not None), {"person": person, **chosen.values}
+        )
     times = [row["response_time"] for row in mine if row["value"] and row["response_time"] is not None]
     own, others = _newest(theirs, person)
     repeats = [row for row in mine if row["standing"] == "repeat" and row["value"]]
@@ -70,22 +71,12 @@ def workload_of(database: Database, person: str, chosen: QuestionFilter, since: 
     pairs = [(own[row["question_id"]], row) for row in others if row["question_id"] in own]
     return Workload(
         waiting(database, person, chosen),
-        held,
+        held or 0,
         today,
         statistics.median(times[:LATELY]) if times else None,
         _count_agreement(first),
         _count_agreement(pairs),
     )
-
-
-@lru_cache
-def _held(chosen: QuestionFilter) -> "sa.Select[Any]":
-    """Return the statement that counts the questions that a person holds, in what they chose."""
-    query = sa.select(sa.func.count()).where(leases.c.annotator == sa.bindparam("person"), LIVE)
-    query = query.select_from(leases.join(questions, questions.c.id == leases.c.question_id))
-    for name, column in (("the_run", questions.c.run), ("the_task", questions.c.task)):
-        query = query.where(column == sa.bindparam(name)) if name in chosen.values else query
-    return query
 
 
 def answered_between(database: Database, person: str, run: str, after: int, until: int) -> int:

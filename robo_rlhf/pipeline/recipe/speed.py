@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from robo_rlhf.core.types import Array, Episode, VecEnv
+from robo_rlhf.executor.cluster import alone
 from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.steps.finetuning import gaussian_actor
 from robo_rlhf.policies.base import GaussianActor, TrainedPolicy
@@ -32,6 +33,7 @@ class Speed:
     horizon: int = 1  # steps of an episode
 
 
+@alone()
 def measure(
     config: PipelineConfig, env: VecEnv, demonstrations: list[Episode], clock: Clock = time.process_time
 ) -> Speed:

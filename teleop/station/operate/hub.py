@@ -23,7 +23,7 @@ from teleop.ipc.messages import Begin
 from teleop.ipc.session_process import SessionProcess
 from teleop.station.operate.session import StationSession
 
-MOST, MOST_EACH = 8, 2  # sessions at once, and those that one person began
+MOST, MOST_EACH = 12, 2  # sessions at once, and those that one person began
 CHECK_INTERVAL = 1.0  # [s] between two checks of the sessions
 ALONE = 900.0  # [s] without viewers, after which a session ends; its open episode is kept
 RESERVE_AFTER = 2.0  # [s] after a session began: its first pictures come first

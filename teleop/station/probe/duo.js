@@ -50,11 +50,22 @@ export class Duo {
     const loading = this.screens.map((screen, i) => (i || recorded ? this.load(screen, camera, stop.signal) : Promise.resolve(false)));
     const came = await Promise.all(loading);
     if (stop.signal.aborted || !came.some(Boolean)) return false;
+    this.haunt();
     frameAlike(this.screens);
     this.clock.take(this.screens.flatMap((screen, i) => (came[i] ? screen.parts : [])));
     this.open = true;
     this.clock.play();
     return true;
+  }
+
+  /** Show the rollout in what was recorded too, where this browser draws both. */
+  haunt() {
+    const [recorded, predicted] = this.screens.map(({ drawn }) => drawn);
+    const can = Boolean(recorded && predicted && recorded.scene === predicted.scene);
+    byId("duo-ghost", HTMLElement).hidden = !can;
+    if (!can || !recorded || !predicted) return;
+    recorded.ghost = predicted.poses;
+    recorded.refresh();
   }
 
   /**

@@ -28,6 +28,8 @@ export class DrawnVideo {
     this.marks = null;
     /** @type {import("./marks.js").Mark[]} what they show */
     this.marked = [];
+    /** @type {Poses | null} what is predicted at the same moments */
+    this.ghost = null;
     this.exact = false; // as the camera is: nothing is kept in the picture
     this.paused = true;
     this.rate = 1;
@@ -177,6 +179,8 @@ export class DrawnVideo {
     if (!pose.every(Number.isFinite)) return; // not one frame so far can be drawn
     scene.place(pose);
     if (this.marks) this.marks.group.visible = true; // other clips may show this scene
+    const predicted = this.ghost?.at(this.paused ? Math.round(moment) : moment) ?? null;
+    if (predicted?.every(Number.isFinite)) scene.predict(predicted);
     for (const { canvas, camera, kept } of this.panes) {
       const [width, height] = [Math.round(canvas.clientWidth * by.density), Math.round(canvas.clientHeight * by.density)];
       if (!width || !height) continue;
@@ -185,5 +189,6 @@ export class DrawnVideo {
       canvas.dataset.frame = String(Math.max(Math.round(moment), 0));
     }
     if (this.marks) this.marks.group.visible = false;
+    scene.predict(null);
   }
 }

@@ -26,6 +26,7 @@ const SHADE = 0.55; // of the lamp's light that a shadow takes away
 const REACH = 1.8; // [extents of the scene] that shadows are drawn in
 const CALM = /** @type {const} */ ([0.8, 0.83, 0.85]); // the background
 const NUMBERS = 7; // of a pose
+const GHOST = { color: /** @type {const} */ ([0.15, 0.4, 0.95]), opacity: 0.35 }; // of what is predicted
 
 /** @type {Promise<Three> | null} */
 let library = null;
@@ -122,6 +123,8 @@ export class LoadedScene {
     this.casting = [];
     about.lights.forEach((light) => this.light(light));
     this.extras = new drawing.Group(); // annotations
+    /** @type {import("../three/three.module.js").Group[] | null} */
+    this.ghosts = null;
     this.root.add(this.extras);
   }
 
@@ -167,13 +170,48 @@ export class LoadedScene {
    * @param {Float32Array} pose of all movers, one after the other
    */
   place(pose) {
-    this.movers.forEach((mover, i) => {
-      const at = NUMBERS * i;
-      mover.position.set(pose[at], pose[at + 1], pose[at + 2]);
-      mover.quaternion.set(pose[at + 4], pose[at + 5], pose[at + 6], pose[at + 3]);
-    });
+    put(this.movers, pose);
     this.root.updateMatrixWorld();
   }
+
+  /**
+   * Show everything that moves a second time, translucent and blue, where it is predicted to be; null: not.
+   * @param {Float32Array | null} pose as of `place`
+   */
+  predict(pose) {
+    const { three } = this;
+    if (pose && !this.ghosts) {
+      const [color, opacity] = [new three.Color(...GHOST.color), GHOST.opacity];
+      const paint = new three.MeshLambertMaterial({ color, opacity, transparent: true, depthWrite: false });
+      const ghosts = (this.ghosts = this.movers.map(() => new three.Group()));
+      this.about.shapes.forEach((shape, i) => {
+        const [mesh, ghost] = [this.meshes[i], ghosts[shape.mover]];
+        if (!ghost) return;
+        const copy = new three.Mesh(mesh.geometry, paint);
+        copy.position.copy(mesh.position);
+        copy.quaternion.copy(mesh.quaternion);
+        copy.scale.copy(mesh.scale);
+        copy.renderOrder = 2;
+        ghost.add(copy);
+      });
+      this.extras.add(...ghosts);
+    }
+    for (const ghost of this.ghosts || []) ghost.visible = pose !== null;
+    if (pose && this.ghosts) put(this.ghosts, pose);
+    if (pose) this.extras.updateMatrixWorld(true);
+  }
+}
+
+/**
+ * @param {import("../three/three.module.js").Group[]} movers
+ * @param {Float32Array} pose of all of them, one after the other
+ */
+function put(movers, pose) {
+  movers.forEach((mover, i) => {
+    const at = NUMBERS * i;
+    mover.position.set(pose[at], pose[at + 1], pose[at + 2]);
+    mover.quaternion.set(pose[at + 4], pose[at + 5], pose[at + 6], pose[at + 3]);
+  });
 }
 
 /**

@@ -284,9 +284,11 @@ def test_how_the_work_goes(client: TestClient, station: Station) -> None:
     assert pace["agreement"] == {"hits": 2.0, "of": 3}
     assert pace["self_agreement"] == {"hits": 0, "of": 0}
     assert "1 question waits" in client.get("/", headers={"accept": "text/html"}).text
-    ask(client)
+    lease = ask(client)["lease"]
     now = client.get("/api/review/pace", params={"since": datetime.now(UTC).isoformat(), "task": "reach"}).json()
     assert (now["waiting"], now["held"]) == (0, 1)  # handed out, and no answer yet
+    client.post("/api/review/release", json={"lease": lease})
+    assert client.get("/api/review/pace", params={"since": datetime.now(UTC).isoformat()}).json()["held"] == 1
     assert (
         client.get("/api/review/pace", params={"since": datetime.now(UTC).isoformat(), "run": "x"}).json()["held"] == 0
     )
