@@ -76,11 +76,6 @@ export class Outbox {
     this.flush();
   }
 
-  /** Whether anything is kept over a reload. */
-  get lasting() {
-    return this.database !== null;
-  }
-
   /**
    * Send something, now or when the station can be reached.
    * @param {string} path
