@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.legacy_names import setting_now
@@ -35,10 +36,10 @@ def _replaced(config: Any, path: list[str], text: str, whole: str) -> Any:
     present = getattr(config, path[0])
     if len(path) > 1:
         return replace(config, **{path[0]: _replaced(present, path[1:], text, whole)})
-    return replace(config, **{path[0]: _value(text, present, whole)})
+    return replace(config, **{path[0]: _value(text, present, whole, get_type_hints(type(config))[path[0]])})
 
 
-def _value(text: str, present: Any, name: str) -> Any:
+def _value(text: str, present: Any, name: str, hint: Any) -> Any:
     if is_dataclass(present):
         inside = f"{name}.{fields(present)[0].name}"
         raise InvalidValueError(f"setting {name}", repr(text), f"one of the settings inside it, such as {inside}=...")
@@ -48,8 +49,13 @@ def _value(text: str, present: Any, name: str) -> Any:
         value = parse_json(text)
     except ValueError:
         value = text
-    if isinstance(present, float) and isinstance(value, int) and not isinstance(value, bool):
+    optional = NoneType in get_args(hint)
+    if optional and value is None:
+        return None
+    kind = next(k for k in get_args(hint) if k is not NoneType) if optional else type(present)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if type(value) is not type(present) or value != value:  # NaN is no setting
-        raise InvalidValueError(f"setting {name}", repr(text), f"a {type(present).__name__} such as {present!r}")
+    if type(value) is not kind or value != value:  # NaN is no setting
+        expected = f"a {kind.__name__}, or null" if optional else f"a {kind.__name__} such as {present!r}"
+        raise InvalidValueError(f"setting {name}", repr(text), expected)
     return value
