@@ -23,7 +23,6 @@ from robo_rlhf.core import guests
 from robo_rlhf.core.errors import ClusterError, InvalidValueError, MissingDependencyError
 from robo_rlhf.core.files import read_whole
 from robo_rlhf.processes.answers import content_of, tried
-from robo_rlhf.sim.envs.task_env import versions
 
 REACHED = 5.0  # [s] for an address to be reached
 KNOWN = 15.0  # [s] for what is there to say that it is a cluster
@@ -192,6 +191,8 @@ def answer(ours: Facts, function: str, given: bytes) -> tuple[str, Any]:
 
 @cache
 def _installed() -> Facts:
+    from robo_rlhf.sim.envs.task_env import versions  # which loads MuJoCo
+
     return {**versions(), **{name: metadata.version(name).partition("+")[0] for name in ("numpy", "torch")}}
 
 

@@ -7,7 +7,7 @@ and in what they keep of a step. A session of a person asks for the next step wh
 
 from collections.abc import Callable, Iterator
 
-from robo_rlhf.core.types import Array, Step, VecEnv
+from robo_rlhf.core.types import Array, Policy, Step, VecEnv
 
 Act = Callable[[Array], Array]  # observations (N, obs_dim) → actions (N, act_dim)
 
@@ -21,3 +21,10 @@ def control_loop(env: VecEnv, act: Act, obs: Array) -> Iterator[Step]:
         step = env.step(act(obs))
         yield step
         obs = step.obs
+
+
+def seed_turn(policy: Policy, turn: Array) -> None:
+    """Set the random numbers of a policy that has some, for a batch of episodes."""
+    seed = getattr(policy, "seed", None)
+    if callable(seed):
+        seed(int(turn[0]))

@@ -8,11 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from robo_rlhf.core.errors import EnvironmentFaultError, InvalidValueError, ShapeError, UnknownNameError
-from robo_rlhf.core.learning import use_one_thread
 from robo_rlhf.core.types import Array, Episode, EpisodeMeta, Policy, Source, Step, VecEnv
-from robo_rlhf.rollouts.control_loop import Act, control_loop
-from robo_rlhf.rollouts.sending import dumps, loads
-from robo_rlhf.rollouts.turns import network_of, random_states, seed_turn, spread
+from robo_rlhf.executor.cluster import joined
+from robo_rlhf.rollouts.control_loop import Act, control_loop, seed_turn
 from robo_rlhf.sim.external.collections import fault_of
 from robo_rlhf.sim.external.ids import find
 
@@ -64,7 +62,9 @@ def rollout(
     if not len(seeds):
         raise InvalidValueError("seeds of a rollout", "none", "at least one seed")
     turns = [seeds[first : first + env.num_envs] for first in range(0, len(seeds), env.num_envs)]
-    if steps is None and isinstance(source, Source):
+    if joined() is not None and steps is None and isinstance(source, Source):
+        from robo_rlhf.rollouts.turns import spread  # which loads torch
+
         played = spread(env, policy, turns, source, record_state=record_state, seed_turns=seed_turns)
         if played is not None:
             return _gathered(played, env.horizon, meta, on_step, on_ended)
@@ -106,14 +106,6 @@ def _gathered(
             on_ended(ended)
         episodes += ended
     return episodes
-
-
-def play_there(given: bytes) -> bytes:
-    """On a node: play a batch of episodes; return them and what the policy's random numbers are then."""
-    use_one_thread()
-    env, policy, turn, source, record_state = loads(given)
-    episodes = rollout(env, policy, turn, source=source, record_state=record_state)
-    return dumps(episodes, random_states(network_of(policy)))
 
 
 def _with_meta(episode: Episode, meta: MetaFields | None) -> Episode:

@@ -18,9 +18,10 @@ from robo_rlhf.policies.built_in import BuiltInPolicy
 from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.policies.foreign import ForeignPolicy
 from robo_rlhf.policies.masked import MaskedPolicy
+from robo_rlhf.rollouts.control_loop import seed_turn
 from robo_rlhf.rollouts.sending import dumps, loads
 
-PLAY = "robo_rlhf.rollouts.rollout:play_there"
+PLAY = "robo_rlhf.rollouts.node:play"
 SENT = TrainedPolicy | MaskedPolicy | ExploringPolicy | BuiltInPolicy | ForeignPolicy
 
 
@@ -34,13 +35,6 @@ def any_order(policy: Policy) -> bool:
     if isinstance(policy, MaskedPolicy):
         return any_order(policy.policy)
     return isinstance(policy, ExploringPolicy) or (isinstance(policy, TrainedPolicy) and not policy.samples())
-
-
-def seed_turn(policy: Policy, turn: Array) -> None:
-    """Set the random numbers of a policy that has some, for a batch of episodes."""
-    seed = getattr(policy, "seed", None)
-    if callable(seed):
-        seed(int(turn[0]))
 
 
 def spread(

@@ -197,7 +197,8 @@ class Webhooks:
         query = sa.select(deliveries, webhooks.c.url, webhooks.c.secret).select_from(
             both.join(first, first.c.number == deliveries.c.number)
         )
-        query = query.where(first.c.place <= each, webhooks.c.active == 1).order_by(deliveries.c.number).limit(limit)
+        query = query.where(which, first.c.place <= each, webhooks.c.active == 1)  # the row as it is once it is locked
+        query = query.order_by(deliveries.c.number).limit(limit)
 
         def work(connection: sa.Connection) -> Sequence[Message]:
             rows = connection.execute(query.with_for_update(skip_locked=True, of=deliveries)).all()

@@ -22,6 +22,7 @@ REGISTRIES = {
     "robo_rlhf.formats.kinds": "FORMATS",
     "robo_rlhf.sim.robots": "ROBOTS",
     "robo_rlhf.vision.encoders": "ENCODERS",
+    "robo_rlhf.trackers": "TRACKERS",
 }
 ROOT = Path(__file__).parents[2]
 

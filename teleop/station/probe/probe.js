@@ -66,6 +66,7 @@ class Ask {
     this.worth = new WorthChart(byId("worth", HTMLElement));
     this.duo = new Duo((step) => this.item && this.worth.at(this.ahead + step));
     this.ahead = 0; // frame at which the what-if rollout begins
+    this.cleared = false; // nothing of what the policy would do is drawn
     this.listen();
     this.choose(asked);
   }
@@ -287,6 +288,7 @@ class Ask {
 
   /** Show the frame without what the policy would do there. */
   hideSeen() {
+    this.cleared = true;
     this.shown.hidden = true;
     this.clip.mark([]);
   }
@@ -344,7 +346,7 @@ class Ask {
     const warning = byId("warning", HTMLElement);
     warning.textContent = seen.warning;
     warning.hidden = !seen.warning;
-    if (!this.duo.place.hidden && Number(asked.frame) === this.ahead) return; // the paths stay
+    if (!this.cleared && !this.duo.place.hidden && Number(asked.frame) === this.ahead) return; // the paths stay
     await Promise.all([this.picture(seen), this.drawInsets(seen)]);
     this.note.hidden = true;
     this.stage.dataset.frame = asked.frame;
@@ -363,6 +365,7 @@ class Ask {
 
   /** @param {{picture: string, marks: import("../shared/scene/marks.js").Mark[]}} answer  picture: a JPEG in base 64; empty where this browser draws */
   async picture({ picture, marks }) {
+    this.cleared = false;
     if (!picture) return this.clip.mark(this.clip.playing ? [] : marks);
     this.shown.src = `data:image/jpeg;base64,${picture}`;
     await this.shown.decode().catch(() => {});

@@ -91,6 +91,7 @@ ROUTES: dict[str, Row] = {
     "GET /review/clip/{name}": Row("annotator", "4"),
     "GET /review/poses/{name}": Row("annotator", "4"),
     "GET /review/video/{name}": Row("annotator", "4"),
+    "GET /review/seen/{name}": Row("annotator", "4"),
     "POST /api/review/next": Row("annotator", "2"),
     "POST /api/review/answer": Row("annotator", "4"),
     "POST /api/review/undo": Row("annotator", "4"),
@@ -112,6 +113,8 @@ ROUTES: dict[str, Row] = {
     "GET /api/train": Row("operator", "2"),
     "POST /api/train": Row("operator", "4"),
     "POST /api/train/command": Row("operator", "4"),
+    "GET /api/train/plan": Row("operator", "4"),
+    "POST /api/train/plan": Row("operator", "4"),
     "POST /api/train/runs/{run}": Row("operator", "4"),
     # The monitor
     "GET /monitor/report/{run}": Row("annotator", "4"),
@@ -208,6 +211,7 @@ ROUTES: dict[str, Row] = {
     # Asking a policy
     "GET /ask": Row("annotator", "2"),
     "GET /ask/clip/{name}": Row("annotator", "4"),
+    "GET /ask/poses/{name}": Row("annotator", "4"),
     "GET /api/ask/choices": Row("annotator", "2"),
     "GET /api/ask/look": Row("annotator", "4"),
     "GET /api/ask/predict": Row("annotator", "4"),
@@ -236,6 +240,8 @@ ROUTES: dict[str, Row] = {
     "GET /media/clip": Row("annotator", "4"),
     "GET /media/part": Row("annotator", "4"),
     "GET /media/poses": Row("annotator", "4"),
+    "GET /media/recording": Row("annotator", "4"),
+    "GET /media/seen": Row("annotator", "4"),
     "GET /media/places": Row("annotator", "4"),
     "GET /media/scene": Row("annotator", "4"),
     "GET /media/assets": Row("annotator", "4"),
