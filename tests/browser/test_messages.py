@@ -63,6 +63,7 @@ def test_a_dialog_keeps_the_focus_and_gives_it_back(page: Page) -> None:
     expect(page.get_by_role("link", name="Operate")).to_be_focused()
     assert page.evaluate("outcome") is False
     start(page, "dialog", "m.confirm('Delete 3 episodes?', 'They go to the trash.', {yes: 'Delete'})")
+    expect(dialog.get_by_role("button", name="Delete")).to_be_focused()  # else Enter would follow the link behind it
     page.keyboard.press("Enter")
     expect(dialog).to_have_count(0)
     page.wait_for_function("() => outcome === true")
