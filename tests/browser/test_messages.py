@@ -78,7 +78,7 @@ def test_a_text_is_asked_for(page: Page) -> None:
     page.keyboard.press("Control+Enter")
     page.wait_for_function("() => outcome === 'slipped\\ntwice'")
     start(page, "dialog", "m.askText('Name', {label: 'Name'})")
-    expect(page.get_by_label("Name")).to_be_focused()
+    expect(page.get_by_role("textbox", name="Name")).to_be_focused()
     page.keyboard.press("Escape")
     page.wait_for_function("() => outcome === null")
 
