@@ -53,5 +53,5 @@ def two_stations(folder: Path, database: str, *, people: int, every: float, seco
     assert seen.statuses.get("503", 0) <= 2 * people, "more than while restarting"
     assert seen.broken >= people // 2, "nobody noticed the restarts"
     assert seen.doubled == 0
-    assert len(seen.acknowledged) >= people
+    assert len(seen.acknowledged) >= people * seconds / every / 2
     return Outcome(seen, ready)

@@ -12,16 +12,16 @@ from robo_rlhf.core.types import Episode, VecEnv
 from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.dataset_check import ROLLOUTS, learning_curve
 from robo_rlhf.pipeline.prediction.model import CurvePoint
+from robo_rlhf.pipeline.recipe.speed import time_updates
 from robo_rlhf.rollouts.evaluation import Evaluation
 from robo_rlhf.rollouts.rollout import rollout
-from robo_rlhf.training.bc import BCLearner
 
 CLONE = PipelineConfig().clone  # as a run clones, but for the time: a smaller network says less of it
 FEWEST = 4  # demonstrations from which on it can be told
 PARTS = ((0.5, 1.0), (1.0,))  # of the demonstrations; the second where there is no time for the first
 LEAST_UPDATES, LEAST_ROLLOUTS = 300, 24
 ROLLING = 0.2  # share of the time in which policies are tried, where that is enough
-TIMED, BEFORE, STEPS = 20, 3, 8  # gradient steps that are timed, those before them, and steps of the environment
+STEPS = 8  # of the environment that are timed
 Clock = Callable[[], float]
 
 
@@ -75,14 +75,8 @@ def affordable(seconds: float, update: float, step: float, horizon: int) -> Clon
 
 def _costs(shown: Sequence[Episode], env: VecEnv, clock: Clock) -> tuple[float, float]:
     """Return the seconds of a gradient step, and of a step of one copy of the environment."""
-    learner = BCLearner(replace(CLONE, updates=TIMED + BEFORE), list(shown))
-    for _ in range(BEFORE):
-        learner.update()
-    begun = clock()
-    for _ in range(TIMED):
-        learner.update()
-    update = (clock() - begun) / TIMED
-    policy, seeds = learner.finish(), np.arange(env.num_envs)
+    policy, update = time_updates(CLONE, list(shown), clock)
+    seeds = np.arange(env.num_envs)
     begun = clock()
     rollout(env, policy, seeds, record_state=False, steps=STEPS)
     return update, max((clock() - begun) / (STEPS * env.num_envs), 1e-9)

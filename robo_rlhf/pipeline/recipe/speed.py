@@ -15,6 +15,7 @@ from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.training.bc import BCLearner
 from robo_rlhf.training.ppo import PPOLearner
+from robo_rlhf.training_tools.settings import BCSettings
 from robo_rlhf.training_tools.shaping import RewardObjective
 
 Clock = Callable[[], float]
@@ -38,14 +39,8 @@ def measure(
     config: PipelineConfig, env: VecEnv, demonstrations: list[Episode], clock: Clock = time.process_time
 ) -> Speed:
     """Return what work costs here; nothing that is measured on is kept."""
-    learner = BCLearner(replace(config.clone, updates=UPDATES + BEFORE, candidates=1), demonstrations)
-    for _ in range(BEFORE):
-        learner.update()
-    begun = clock()
-    for _ in range(UPDATES):
-        learner.update()
-    update = (clock() - begun) / UPDATES
-    policy, seeds = learner.finish(), np.arange(env.num_envs)
+    policy, update = time_updates(config.clone, demonstrations, clock)
+    seeds = np.arange(env.num_envs)
     for steps in (1, STEPS):
         begun = clock()
         rollout(env, policy, seeds, record_state=False, steps=steps)
@@ -56,6 +51,18 @@ def measure(
     if iteration <= AFFORDABLE:
         iteration = _iteration(config, env, policy, clock)
     return Speed(step, update, iteration, env.horizon)
+
+
+def time_updates(settings: BCSettings, shown: list[Episode], clock: Clock) -> tuple[TrainedPolicy, float]:
+    """Return a policy that was cloned a little, and the seconds of a gradient step."""
+    learner = BCLearner(replace(settings, updates=UPDATES + BEFORE, candidates=1), shown)
+    for _ in range(BEFORE):
+        learner.update()
+    begun = clock()
+    for _ in range(UPDATES):
+        learner.update()
+    update = (clock() - begun) / UPDATES
+    return learner.finish(), update
 
 
 def _iteration(config: PipelineConfig, env: VecEnv, policy: TrainedPolicy, clock: Clock) -> float:
