@@ -37,7 +37,7 @@ HOME = Path(os.environ.get("ROBO_RLHF_BENCH_HOME", ROOT / "build" / "pixels")).a
 EPISODES = int(os.environ.get("ROBO_RLHF_BENCH_EPISODES", "200"))
 BARS = {("pick_place", 50): 0.75, ("pick_place", 200): 0.90, ("lift", 50): 0.90, ("drawer_open", 50): 0.90}
 MINUTES = {50: 15.0, 200: 40.0}  # of the processor, training alone
-UPDATES = {50: 3000, 200: 6000}
+UPDATES = {50: 4500, 200: 12000}
 SEES = ["--cameras", "front,wrist", "--size", "96", "--proprioception-only"]
 
 
