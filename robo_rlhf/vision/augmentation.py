@@ -16,7 +16,10 @@ def random_shift(picture: Tensor, reach: int, generator: torch.Generator) -> Ten
     row = (torch.arange(high) + move[0]).clamp(0, high - 1)  # (B, H)
     flat = picture.reshape(count, -1, high, wide, picture.shape[-1])
     rows = flat.movedim(1, 2)[torch.arange(count)[:, None], row]  # (B, H, K, W, C): whole rows are copied fast
-    edges = (rows[..., :1, :].expand(*rows.shape[:-2], reach, -1), rows[..., -1:, :].expand(*rows.shape[:-2], reach, -1))
+    edges = (
+        rows[..., :1, :].expand(*rows.shape[:-2], reach, -1),
+        rows[..., -1:, :].expand(*rows.shape[:-2], reach, -1),
+    )
     padded = torch.cat([edges[0], rows, edges[1]], dim=-2)
     first = (move[1, :, 0] + reach).tolist()
     shifted = torch.stack([one[..., start : start + wide, :] for one, start in zip(padded, first, strict=True)])
