@@ -344,8 +344,7 @@ class PipelineConfig(CheckedSettings):
     @property
     def clips_a_question(self) -> int:
         """Number of clips per question."""
-        kind = KINDS[self.question]
-        return kind.clips_asked or kind.num_clips.start
+        return KINDS[self.question].clips_a_question
 
     def labels_of(self, number: int) -> int:
         """Return the number of questions of round `number`, from 1: equal shares."""

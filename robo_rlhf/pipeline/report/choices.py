@@ -32,7 +32,7 @@ def choices_section(path: Path, rounds: Sequence[int], approvals: float, came: f
     return (
         f'<h2>What the run chose</h2><p class="quiet">By rollouts on seeds that no result is reported on; {judge}. '
         "A figure by which something was chosen flatters what was chosen.</p>"
-        f'<div class="scroll"><table><tbody>{listed}</tbody></table></div>'
+        f'<div class="scroll"><table class="words"><tbody>{listed}</tbody></table></div>'
     )
 
 
