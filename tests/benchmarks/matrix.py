@@ -91,11 +91,23 @@ ARMS = {
     "pairs": Arm(ASKING, labels=102, words=(*PAIRS, "approvals=0.03"), own=ROOM),  # ten minutes: 99 pairs, 3 approvals
     "half": Arm(ASKING, labels=100, own=ROOM),  # half of the answers, chosen by the recipe
     "uniform": Arm(ASKING, words=(*PAIRS, "approvals=0.015", "--set", "selection=uniform"), own=ROOM),
+    "curriculum": Arm(("peg_insert", "push"), words=("--set", "reverse_curriculum=0.25")),
     "marks": Arm(  # the environment's own mark of success
         tuple(TASKS), words=("--set", "approvals=0", "--set", "finetune.objective=learned + success")
     ),
 }
-ORDER = ("answers", "demo", "elsewhere", "style", "approvals", "pairs", "half", "uniform", "marks")  # of value
+ORDER = (  # of value
+    "answers",
+    "demo",
+    "elsewhere",
+    "style",
+    "approvals",
+    "pairs",
+    "half",
+    "uniform",
+    "curriculum",
+    "marks",
+)
 HARD = ("push", "navigate_room")  # which have bars of their own
 FORECASTS = "round-*/forecast/result.json"
 POLL = 2.0  # [s] between two looks at the processor time of a run
