@@ -45,7 +45,7 @@ class CameraObserver:
         ways = ways_of(env.name, env.get_state().shape[1], versions=getattr(env, "provenance", {}))
         if ways.show != "state":
             raise NotNowError(
-                f"What {', '.join(drawn)} shows of {env.name} cannot be seen: it is not drawn from states.",
+                f"Policies with cameras cannot act in {env.name}: what {', '.join(drawn)} shows is not drawn from states.",
                 f"It observes {', '.join(observed) or 'no picture'}; clone a policy from that, or from columns.",
             )
 

@@ -160,7 +160,7 @@ def test_what_is_no_camera_is_refused_at_the_door(camera: str, given: str) -> No
 
 def test_what_is_not_observed_cannot_be_seen_of_an_environment_without_states() -> None:
     env = ExternalVecEnv("TestsScreen-v0", 1)
-    with pytest.raises(NotNowError, match=r"What front shows of TestsScreen-v0 cannot be seen.*It observes pixels"):
+    with pytest.raises(NotNowError, match=r"what front shows is not drawn from states.*It observes pixels"):
         CameraObserver(env, Sight(("front", "pixels"), 16))
     env.close()
 
