@@ -231,7 +231,7 @@ class Drift:
             _, sizes, axes = np.linalg.svd(features - features.mean(0), full_matrices=False)
             kept = min(COMPONENTS, len(sizes))
             arrays["feature_axes"] = axes[:kept].T / (sizes[:kept] / np.sqrt(len(features))).clip(STD_FLOOR)
-        empty = {"obs_names": list(obs_names), "levels": {}, "steps": {}, "disagreement": observed.kind}
+        empty: dict[str, Any] = {"obs_names": list(obs_names), "levels": {}, "steps": {}, "disagreement": observed.kind}
         made = cls(arrays, empty)
         seen = [made.watch(e, observed) for e in held_out]
         for family in seen[0].numbers:
@@ -323,8 +323,8 @@ def _scaled(x: Array, scale: Mapping[str, Array]) -> Array:
 def _fitted(x: Array, y: Array) -> Prediction:
     """Return the prediction of y (M, outputs) from x (M, inputs).
 
-    Its likelihood is weighted by the predicted deviation (Seitzer et al. 2022, beta 0.5): else rare large changes, as of
-    a gripper that closes, are explained by large deviations, and their means are not learned.
+    Its likelihood is weighted by the predicted deviation (Seitzer et al. 2022, beta 0.5): else rare large changes, as
+    of a gripper that closes, are explained by large deviations, and their means are not learned.
     """
     inputs, outputs = torch.from_numpy(x), torch.from_numpy(y.astype(np.float32))
     generator = torch.Generator().manual_seed(0)
