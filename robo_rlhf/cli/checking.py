@@ -44,6 +44,17 @@ def check_options(options: object, within: str = "") -> None:
         _check_plain(name, value)
 
 
+def own_options_first(kind: type[Any]) -> type[Any]:
+    """Return a command whose help lists its own options before those that it shares with others; places stay."""
+    known = kind.__dataclass_fields__
+    hints = get_type_hints(kind, include_extras=True)
+    places = [name for name in known if any(extra in _POSITIONAL for extra in extras_of(hints[name]))]
+    named = (name for part in kind.__mro__ for name in vars(part).get("__annotations__", ()) if name in known)
+    order = dict.fromkeys([*places, *named])
+    kind.__dataclass_fields__ = {name: known[name] for name in order}
+    return kind
+
+
 def check_environment() -> None:
     """Refuse environment variables that are not text.
 

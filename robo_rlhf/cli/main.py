@@ -126,6 +126,10 @@ def _run(args: list[str]) -> int:
             print(_overview(args[0]))
             return 0 if args[1:] in (["-h"], ["--help"]) else USAGE_EXIT
         raise UnknownNameError("command", " ".join(args[:2]), COMMANDS)
+    if args[0].startswith("-"):
+        raise InvalidValueError(
+            "command", repr(args[0]), f"a command first, then its options: {PROGRAM} --help lists them"
+        )
     raise UnknownNameError("command", args[0], COMMANDS)
 
 
@@ -170,7 +174,7 @@ def parse(name: str, args: Sequence[str]) -> CliCommand:
     """
     import tyro  # here, so that the overview needs nothing but the standard library
 
-    from robo_rlhf.cli.checking import check_environment, check_options
+    from robo_rlhf.cli.checking import check_environment, check_options, own_options_first
     from robo_rlhf.cli.optional import registry
     from robo_rlhf.cli.robots import choose_robot
 
@@ -178,7 +182,7 @@ def parse(name: str, args: Sequence[str]) -> CliCommand:
         if now := option_now(argument):
             raise InvalidValueError("option", argument, f"{now}, as it is called now")
     command = tyro.cli(
-        COMMANDS[name],
+        own_options_first(COMMANDS[name]),
         args=list(args),
         prog=f"{PROGRAM} {name}",
         description=_described(name) if {"-h", "--help"} & {*args} else None,

@@ -189,3 +189,19 @@ def test_a_reader_that_leaves_is_no_complaint() -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode in (0, 141)  # 0: all was written before the reader left
     assert done.stderr == ""
+
+
+def test_options_before_the_command_are_told_from_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--home", "here", "doctor"]) != 0
+    assert "a command first, then its options" in capsys.readouterr().err
+
+
+def test_help_lists_the_options_of_the_command_itself_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        shown.index("--task")
+        < shown.index("--labels INT")
+        < shown.index("--cameras STR")
+        < shown.index("--cluster STR")
+    )
