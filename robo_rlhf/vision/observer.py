@@ -44,8 +44,9 @@ class CameraObserver:
             return
         ways = ways_of(env.name, env.get_state().shape[1], versions=getattr(env, "provenance", {}))
         if ways.show != "state":
+            unseen = ", ".join(drawn)
             raise NotNowError(
-                f"Policies with cameras cannot act in {env.name}: what {', '.join(drawn)} shows is not drawn from states.",
+                f"Policies with cameras cannot act in {env.name}: what {unseen} shows is not drawn from states.",
                 f"It observes {', '.join(observed) or 'no picture'}; clone a policy from that, or from columns.",
             )
 
