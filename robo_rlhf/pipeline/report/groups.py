@@ -7,13 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from robo_rlhf.core.files import feedback_database
-from robo_rlhf.core.stats import Interval, bootstrap_mean, wilson
+from robo_rlhf.core.stats import Interval, bootstrap_mean, clustered_share
 from robo_rlhf.feedback.held_out import WATCHES
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline.report.findings import Findings
 from robo_rlhf.pipeline.report.formatting import interval_text, value_text
 from robo_rlhf.reward_fitting.groups import group_warnings, members
+
+_Vote = tuple[bool, str]  # what a person says, and of which question
 
 
 class GroupRatings(NamedTuple):
@@ -59,25 +61,29 @@ def groups_section(findings: Findings) -> str:
 def ratings(questions: Iterable[Question], answers: Iterable[Answer], people: Collection[str]) -> GroupRatings:
     """Return what some people say of the policy whose clips were asked about."""
     known = {question.id: question for question in questions}
-    newer, succeeds, levels = list[bool](), list[bool](), list[float]()
+    newer, succeeds, levels = list[_Vote](), list[_Vote](), dict[str, list[float]]()
     for answer in answers:
         question = known.get(answer.question_id)
         if question is None or answer.annotator not in people:
             continue
         choice = answer.value.get("choice")
         if WATCHES in question.meta and choice in ("A", "B"):
-            newer.append(choice == question.meta[WATCHES])
+            newer.append((choice == question.meta[WATCHES], question.id))
         if question.kind == "success" and choice in ("yes", "no"):
-            succeeds.append(choice == "yes")
+            succeeds.append((choice == "yes", question.id))
         given = answer.value.get("ratings")
         if isinstance(given, Mapping) and given:
-            levels.append(sum(given.values()) / len(given))
-    rating = bootstrap_mean(np.array(levels)) if len(levels) > 1 else None
+            levels.setdefault(question.id, []).append(sum(given.values()) / len(given))
+    means = np.array([np.mean(some) for some in levels.values()])
+    rating = bootstrap_mean(means) if len(means) > 1 else None
     return GroupRatings(_share(newer), _share(succeeds), rating)
 
 
-def _share(votes: list[bool]) -> Interval | None:
-    return wilson(sum(votes), len(votes)) if votes else None
+def _share(votes: list[_Vote]) -> Interval | None:
+    if not votes:
+        return None
+    said, questions = zip(*votes, strict=True)
+    return clustered_share(np.array(said), np.array(questions))
 
 
 def _row(name: str, people: int, predicted: object, found: GroupRatings) -> str:
