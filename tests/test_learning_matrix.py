@@ -64,7 +64,7 @@ def test_every_task_comes_before_the_next_seed() -> None:
 
 def test_every_cell_is_a_command_that_can_be_asked_for() -> None:
     every = matrix.cells()
-    assert len({cell.name for cell in every}) == len(every) == 45 + 5 + 5 + 35 + 45
+    assert len({cell.name for cell in every}) == len(every) == 45 + 5 + 5 + 35 + 4 * 10 + 10 + 45
     assert len({cell.recipe for cell in every if cell.seed == 0}) > len(matrix.ARMS)
     (demo,) = [cell for cell in every if cell.name == "pick_place/demo/3"]
     assert demo.command == "robo-rlhf run --task pick_place --demos 6 --labels 200 --minutes 6 --seed 3"

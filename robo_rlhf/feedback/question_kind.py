@@ -104,6 +104,11 @@ class QueryKind(ABC):
     """Of an answer, each with the keys of the objects in its list; where empty, those of the controls' values."""
     composed: str = "an answer"  # what reports call an answer that no single control gives
 
+    @property
+    def clips_a_question(self) -> int:
+        """Return how many clips a question of a run has."""
+        return self.clips_asked or self.num_clips.start
+
     def validate(self, answer: AnswerValue, num_clips: int, asked: Mapping[str, Any] = NOTHING) -> None:
         """Check what a person sent; `asked` is the question's meta, which may say more about what is asked.
 

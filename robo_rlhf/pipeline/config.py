@@ -186,6 +186,9 @@ class PipelineConfig(CheckedSettings):
     learner: Literal["ppo", "sac"] = "ppo"
     """What fine-tunes the cloned policy: ppo, from many new steps; or sac, with the settings `sac`: a bounded
     correction, learned off-policy from all steps so far, with demonstrations in each batch, for expensive steps."""
+    reverse_curriculum: Annotated[float, below(1)] = 0.0
+    """Share of the episodes of practice by PPO that begin in the middle of a demonstration: in the last part before it
+    succeeds in the first round, and further back in later ones."""
     num_envs: Count = 64
     """Parallel copies of the environment."""
     choose_execution_horizon: bool = False
@@ -254,6 +257,9 @@ class PipelineConfig(CheckedSettings):
         if self.actions:
             self._check_actions()
         self._check_reward_seeing()
+        if self.reverse_curriculum and (is_outside(self.task) or self.rl is not self.finetune):
+            expected = "0 unless PPO fine-tunes a policy cloned from demonstrations of a native task, which has states"
+            raise InvalidValueError("reverse_curriculum", self.reverse_curriculum, expected)
         if self.labels < self.rounds:
             raise InvalidValueError("--labels", self.labels, f"at least one a round, {self.rounds}")
         if self.rl.iterations < self.rounds:
@@ -344,8 +350,7 @@ class PipelineConfig(CheckedSettings):
     @property
     def clips_a_question(self) -> int:
         """Number of clips per question."""
-        kind = KINDS[self.question]
-        return kind.clips_asked or kind.num_clips.start
+        return KINDS[self.question].clips_a_question
 
     def labels_of(self, number: int) -> int:
         """Return the number of questions of round `number`, from 1: equal shares."""
@@ -360,6 +365,10 @@ class PipelineConfig(CheckedSettings):
         """Return how many of the questions of round `number` are about what the policy might do next."""
         asked = share(round(self.actions * self.labels), [1.0] * self.rounds)[number - 1]
         return min(asked, self.labels_of(number) - self.approvals_of(number) - 1)
+
+    def curriculum_back(self, number: int) -> float:
+        """Return how far back round `number` begins in demonstrations, as a share of the way to their success."""
+        return number / self.rounds
 
     def answered_in(self, number: int) -> int:
         """Return the newest round whose questions are answered when round `number` begins to fine-tune."""

@@ -33,7 +33,7 @@ from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.policies.base import GaussianActor, Normalizer, mlp
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.training_tools.action_preferences import ActionPreferences
-from robo_rlhf.training_tools.experience import KEPT, EpisodeBatch, Reward, collect
+from robo_rlhf.training_tools.experience import KEPT, Begin, EpisodeBatch, Reward, collect
 from robo_rlhf.training_tools.reward_watch import RewardWatch, watch_for
 from robo_rlhf.training_tools.rl_loop import Diagnostics, Progress, Stored, check_fit, resume, rl_loop
 from robo_rlhf.training_tools.settings import PPOSettings
@@ -59,6 +59,7 @@ def train(
     diagnostics: Diagnostics | None = None,
     live: Viewers | None = None,
     choices: ActionPreferences | None = None,
+    begin: Begin | None = None,
 ) -> GaussianActor:
     """Fine-tune `actor` in place, save it as the run's checkpoint "policy"; resume where a killed run stopped.
 
@@ -76,6 +77,7 @@ def train(
         diagnostics: called with every whole step, including task reward and success.
         live: viewers, for a reward with the term `live`.
         choices: of what the policy might have done, a loss beside that of the reward: see `config.choice_weight`.
+        begin: starts the episodes that are practised, where that is more than a reset.
 
     Raises:
         ShapeError: policy or reward do not fit the environment.
@@ -91,7 +93,7 @@ def train(
 
     def iterate(changed: bool) -> dict[str, float]:
         shaping.refreshed()
-        return learner.iterate(env, reward, diagnostics, shaping, watch)
+        return learner.iterate(env, reward, diagnostics, shaping, watch, begin)
 
     rl_loop(config, run, env, learner, reward, iterate, progress, on_iteration)
     return actor
@@ -144,13 +146,14 @@ class PPOLearner:
         diagnostics: Diagnostics | None,
         shaping: RewardObjective,
         watch: RewardWatch | None = None,
+        begin: Begin | None = None,
     ) -> dict[str, float]:
         """Run one episode of every copy, learn from it, and return the metrics."""
         where = f"iteration {self.done + 1} of ppo on {env.name}"
         rng = np.random.default_rng([self.config.seed, self.done])
         see = None if diagnostics is None else functools.partial(diagnostics, self.done + 1)
         seen, here = shaping.recording(see), shaping.looks_at_env
-        episodes = collect(env, self.actor, self.actor.draw, rng, where, seen, watch, here=here)
+        episodes = collect(env, self.actor, self.actor.draw, rng, where, seen, watch, here=here, begin=begin)
         value, terms = shaping.value(episodes, reward, where)
         batch, metrics = self.prepare(episodes, value)
         metrics |= terms | self.improve(batch, rng)

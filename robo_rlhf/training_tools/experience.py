@@ -21,6 +21,7 @@ from robo_rlhf.sim.envs.partial_observation import MaskedEnv
 from robo_rlhf.training_tools.reward_watch import RewardWatch
 
 Reward = Callable[[Array, Array, Array], Array]  # obs (T, N, d), action (T, N, a), next_obs (T, N, d) → (T, N)
+Begin = Callable[[VecEnv, Array], Array]  # copies, seeds (N,) → obs (N, obs_dim): starts an episode in every copy
 Sample = Callable[[Tensor, Tensor], Tensor]  # features (N, feature_dim), noise (N, act_dim) → actions (N, act_dim)
 KEPT = "The previous checkpoint is kept; the same command resumes from it."
 
@@ -62,6 +63,7 @@ def collect(
     watch: RewardWatch | None = None,
     *,
     here: bool = False,
+    begin: Begin | None = None,
 ) -> EpisodeBatch:
     """Run one episode of every copy with exploration, all of it drawn from `rng`.
 
@@ -76,13 +78,14 @@ def collect(
         see: called with every step's number within the episode, and the step.
         watch: takes the pictures that the reward will see, in this process.
         here: whether `see` looks at `env` itself, so that it has to be stepped in this process.
+        begin: starts the episodes, where that is more than a reset.
 
     Raises:
         NonFiniteError: NaN or infinity from the policy or the environment.
         EnvironmentFaultError: a fault of the environment ended every episode.
     """
     if (cluster := joined()) is not None and watch is None and not here:
-        return _collected_there(cluster, env, actor, sample, rng, where, see)
+        return _collected_there(cluster, env, actor, sample, rng, where, see, begin)
     steps, n = env.horizon, env.num_envs
     seeds, noise = draw_noise(env, actor, rng)
     obs = np.empty((steps + 1, n, env.obs_dim), np.float32)
@@ -98,7 +101,7 @@ def collect(
             raise NonFiniteError("The action of the policy", f"step {t + 1} of {where}", KEPT)
         return chosen
 
-    obs[0] = env.reset(seeds)
+    obs[0] = env.reset(seeds) if begin is None else begin(env, seeds)
     whole = FullObservations(env, steps)
     if watch is not None:
         watch.begin()
@@ -125,9 +128,10 @@ def _collected_there(
     rng: np.random.Generator,
     where: str,
     see: Callable[[int, Step], None] | None,
+    begin: Begin | None,
 ) -> EpisodeBatch:
     """Do what `collect` does on a node; the random numbers are afterwards as if it had been done here."""
-    given = dumps(env, actor, sample, rng, where, see is not None)
+    given = dumps(env, actor, sample, rng, where, see is not None, begin)
     episodes, steps, after, random = loads(cluster.result(cluster.begin(f"{__name__}:collect_there", given)))
     rng.bit_generator.state = after.bit_generator.state
     set_random_states(network_of(actor), random)
@@ -140,9 +144,10 @@ def _collected_there(
 def collect_there(given: bytes) -> bytes:
     """On a node: collect an episode of every copy; return it, its steps and what random numbers are then."""
     use_one_thread()
-    env, actor, sample, rng, where, watched = loads(given)
+    env, actor, sample, rng, where, watched, begin = loads(given)
     steps: list[Step] = []
-    episodes = collect(env, actor, sample, rng, where, (lambda t, step: steps.append(step)) if watched else None)
+    see = (lambda t, step: steps.append(step)) if watched else None
+    episodes = collect(env, actor, sample, rng, where, see, begin=begin)
     return dumps(episodes, steps, rng, random_states(network_of(actor)))
 
 

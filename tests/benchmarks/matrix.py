@@ -28,6 +28,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
@@ -35,6 +36,7 @@ import pytest
 from robo_rlhf.cli.main import parse
 from robo_rlhf.cli.run import RunCommand
 from robo_rlhf.core.files import read_json, write_atomic, write_json
+from robo_rlhf.core.stats import share_difference
 from robo_rlhf.pipeline.recipe.version import recipe_version
 from robo_rlhf.pipeline.steps.evaluation import stored_evaluation
 from robo_rlhf.sim.tasks import TASKS
@@ -59,7 +61,9 @@ class Arm(NamedTuple):
     tasks: tuple[str, ...]
     demos: int = 24
     minutes: int = 15
+    labels: int = LABELS
     words: tuple[str, ...] = ()  # further ones of the command
+    own: Mapping[str, tuple[int, int]] = MappingProxyType({})  # demonstrations and minutes of tasks that have others
 
 
 ELSEWHERE = {  # tasks of Meta-World at a fixed length of 150 steps: the last three were never tuned on
@@ -72,18 +76,38 @@ ELSEWHERE = {  # tasks of Meta-World at a fixed length of 150 steps: the last th
     "push": Bar("push", "SawyerPushV3Policy", 10, 200, 0, 0),
 }
 
+ROOM = MappingProxyType({"pick_place": (5, 6)})  # where 24 demonstrations leave nothing to gain
+ASKING = ("pick_place", "peg_insert")
+PAIRS = ("--set", "question=pairwise", "--set")  # of 6 s each; an approval takes 1 s, a run needs one a round
+
 ARMS = {
-    "answers": Arm(tuple(TASKS)),
+    "answers": Arm(tuple(TASKS), own=MappingProxyType({"peg_insert": (24, 30)})),
     "demo": Arm(("pick_place",), demos=6, minutes=6),  # what `make demo` runs
     "style": Arm(  # careless demonstrations, and answers that mind how the cup is carried
         ("carry_upright",), words=("--dataset", careless.NAME, "--set", "teacher.style_costs=tilt,clearance")
     ),
     "elsewhere": Arm(tuple(ELSEWHERE)),
+    "approvals": Arm(ASKING, labels=255, words=(*PAIRS, "approvals=0.74"), own=ROOM),  # ten minutes: 189, and 66 pairs
+    "pairs": Arm(ASKING, labels=102, words=(*PAIRS, "approvals=0.03"), own=ROOM),  # ten minutes: 99 pairs, 3 approvals
+    "half": Arm(ASKING, labels=100, own=ROOM),  # half of the answers, chosen by the recipe
+    "uniform": Arm(ASKING, words=(*PAIRS, "approvals=0.015", "--set", "selection=uniform"), own=ROOM),
+    "curriculum": Arm(("peg_insert", "push"), words=("--set", "reverse_curriculum=0.25")),
     "marks": Arm(  # the environment's own mark of success
         tuple(TASKS), words=("--set", "approvals=0", "--set", "finetune.objective=learned + success")
     ),
 }
-ORDER = ("answers", "demo", "elsewhere", "style", "marks")  # of value
+ORDER = (  # of value
+    "answers",
+    "demo",
+    "elsewhere",
+    "style",
+    "approvals",
+    "pairs",
+    "half",
+    "uniform",
+    "curriculum",
+    "marks",
+)
 HARD = ("push", "navigate_room")  # which have bars of their own
 FORECASTS = "round-*/forecast/result.json"
 POLL = 2.0  # [s] between two looks at the processor time of a run
@@ -107,8 +131,9 @@ class Cell:
         """The words of the command, without the home."""
         arm, bar = ARMS[self.arm], self.bar
         what = ["--env", self.env] if bar else ["--task", self.task]
-        demos, labels = (bar.demos, bar.labels) if bar else (arm.demos, LABELS)
-        asked = [*what, "--demos", str(demos), "--labels", str(labels), "--minutes", str(arm.minutes)]
+        demos, minutes = arm.own.get(self.task, (arm.demos, arm.minutes))
+        demos, labels = (bar.demos, bar.labels) if bar else (demos, arm.labels)
+        asked = [*what, "--demos", str(demos), "--labels", str(labels), "--minutes", str(minutes)]
         return ["run", *asked, "--seed", str(self.seed), *arm.words]
 
     @property
@@ -306,6 +331,24 @@ def test_forecasts_hold() -> None:
     print(f"{len(pairs)} forecasts: {held:.0%} hold, {width:.1f} points wide on average")
     assert held >= 0.8
     assert width <= 20
+
+
+@pytest.mark.parametrize(("one", "other"), [("approvals", "pairs"), ("half", "uniform")])
+@pytest.mark.parametrize("task", ASKING)
+def test_ways_of_asking(task: str, one: str, other: str) -> None:
+    """Tell the difference of two ways of asking, over the episodes of seeds that have both; not shown worse."""
+    found = counting(stored_rows())
+    both = [tuple(found.get(Cell(task, arm, seed)) for arm in (other, one)) for seed in SEEDS]
+    whole = [(a, b) for a, b in both if a and b]
+    if not whole:
+        pytest.skip("no seed has both rows yet")
+    old, new = (
+        (sum(row["final"]["value"] * row["episodes"] for row in rows), sum(row["episodes"] for row in rows))
+        for rows in zip(*whole, strict=True)
+    )
+    gain, low, high = (100 * value for value in share_difference(old, new))
+    print(f"{task}, {one} against {other}, {len(whole)} seeds: {gain:+.1f} points ({low:.1f} to {high:.1f})")
+    assert high >= 0
 
 
 def _final(asked: Sequence[Cell]) -> dict[str, list[float]]:

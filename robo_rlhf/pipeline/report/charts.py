@@ -81,17 +81,20 @@ def scatter_chart(name: str, points: Sequence[tuple[float, float, bool]], x: Axi
     return _svg(parts, name, frame)
 
 
-def reliability_chart(name: str, bins: Sequence[tuple[float, float, float, float, int]]) -> str:
-    """Return a reliability diagram: (confidence, accuracy, low, high, answers) a bin, against the diagonal."""
+def reliability_chart(name: str, bins: Sequence[tuple[float, float, float, float, int]], guess: float = 0.5) -> str:
+    """Return a reliability diagram: (confidence, accuracy, low, high, answers) a bin, against the diagonal.
+
+    Nothing is less sure than `guess`, the share of answers that a guess is right about.
+    """
     if not bins:
         return _nothing(f"{name}: too few answers to hold some out")
     axes = (
-        Axis("how sure the model was", 0.5, 1.0, percent=True),
+        Axis("how sure the model was", guess, 1.0, percent=True),
         Axis("how often it was right", 0.0, 1.0, percent=True),
     )
-    frame = PlotArea((0.5, 1.0), (0.0, 1.0), 320, 280)
+    frame = PlotArea((guess, 1.0), (0.0, 1.0), 320, 280)
     parts = _axes(frame, *axes)
-    corner = [f"{frame.across(v):.1f},{frame.up(v):.1f}" for v in (0.5, 1.0)]
+    corner = [f"{frame.across(v):.1f},{frame.up(v):.1f}" for v in (guess, 1.0)]
     parts.append(f'<polyline class="ideal" points="{" ".join(corner)}"/>')
     most = max(count for *_, count in bins)
     for confidence, accuracy, low, high, count in bins:

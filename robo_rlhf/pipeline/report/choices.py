@@ -20,7 +20,7 @@ def choices_section(path: Path, rounds: Sequence[int], approvals: float, came: f
         approvals: share of the questions that asked about success.
         came: what its forecasts were about, the success of the last policy.
     """
-    rows = [*_plan(_stored(path / STAGE)), *_trials(_stored(path / "trials" / "choice"))]
+    rows = [*_plan(_stored(path / STAGE)), *_trials(_stored(path / "trials" / "choice")), *_curriculum(path, rounds)]
     rows += [*_horizon(_stored(path / "pace")), *_tries(path), *_noise(_stored(path / "exploration"))]
     rows += [row for number in rounds for row in _head(number, _stored(path / f"round-{number}" / "success"))]
     rows += [row for number in rounds for row in _gates(number, path / f"round-{number}")]
@@ -32,7 +32,7 @@ def choices_section(path: Path, rounds: Sequence[int], approvals: float, came: f
     return (
         f'<h2>What the run chose</h2><p class="quiet">By rollouts on seeds that no result is reported on; {judge}. '
         "A figure by which something was chosen flatters what was chosen.</p>"
-        f'<div class="scroll"><table><tbody>{listed}</tbody></table></div>'
+        f'<div class="scroll"><table class="words"><tbody>{listed}</tbody></table></div>'
     )
 
 
@@ -56,6 +56,17 @@ def _trials(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     ]
     why = "; ".join(tried) or "nobody could tell which succeeds, so it is the first, untried"
     return [("cloned policy", f"<b>{found['way']}, {found['horizon']} steps</b> of each prediction ({why})")]
+
+
+def _curriculum(path: Path, rounds: Sequence[int]) -> list[tuple[str, str]]:
+    """Return where episodes of practice began, where that was not by their seeds alone."""
+    backs = [(number, _stored(path / f"round-{number}" / "curriculum")) for number in rounds]
+    used = [f"round {number}: the last {value_text(found['back'], True)}" for number, found in backs if found]
+    if not used:
+        return []
+    share = value_text(next(found["share"] for _, found in backs if found), True)
+    text = f"<b>{share} of the episodes from the middle of demonstrations</b>, of the way to their success in"
+    return [("reverse curriculum", f"{text} {'; '.join(used)}. Success and return over iterations are of all episodes")]
 
 
 def _tries(path: Path) -> list[tuple[str, str]]:

@@ -43,8 +43,8 @@ def failures_section(findings: Findings) -> str:
     across, up = (starts[:, column].tolist() for column in found.columns)
     chart = scatter_chart("where it fails", list(zip(across, up, (~failed).tolist(), strict=True)), x, y)
     return (
-        f"<h2>Where it fails</h2><p>From {failed.sum()} of {len(failed)} starts. Green discs are starts from which the "
-        "fine-tuned policy succeeds, red rings those from which it fails, by the two columns that tell most.</p>"
+        f"<h2>Where it fails</h2><p>It fails from {failed.sum()} of {len(failed)} starts, the red rings. "
+        "Green discs are starts from which the fine-tuned policy succeeds, by the two columns that tell most.</p>"
         f'<div class="grid"><figure>{chart}</figure></div>{_advice(findings, found)}'
     )
 

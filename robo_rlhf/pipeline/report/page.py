@@ -219,6 +219,7 @@ def _reward(findings: Findings) -> str:
 def _prediction_quality(findings: Findings) -> str:
     """Return how well the reward model predicts answers that it was not trained on, round by round."""
     rows, charts = [], []
+    clips = max(2, KINDS[findings.config.get("question", "pairwise")].clips_a_question)
     for number, result in zip(findings.rounds, findings.reward_scores(), strict=True):
         held = result["held_out"]
         accuracy = "–"
@@ -231,13 +232,14 @@ def _prediction_quality(findings: Findings) -> str:
             (b["confidence"], *wilson(round(b["accuracy"] * b["answers"]), b["answers"]), b["answers"])
             for b in held["bins"]
         ]
-        charts.append((f"Round {number}", reliability_chart(f"reliability in round {number}", bins)))
+        charts.append((f"Round {number}", reliability_chart(f"reliability in round {number}", bins, 1 / clips)))
+    guess = f"A guess scores {value_text(1 / clips, True)} and {math.lgamma(clips + 1):.2f} nat."  # of one order of all
     return (
         '<div class="scroll"><table><thead><tr><th>answers not trained on</th><th>number</th><th>predicted</th>'
         "<th>log loss [nat]</th><th>calibration error</th></tr></thead>"
         f'<tbody>{"".join(rows)}</tbody></table></div><div class="grid small">{_figures(charts[-4:])}</div>'
         '<p class="quiet"><small>A dot on the dashed line is a model exactly as sure as it is right; a large dot '
-        "represents many answers. Ties are neither right nor wrong. A guess scores 50 % and 0.69 nat.</small></p>"
+        f"represents many answers. Ties are neither right nor wrong. {guess}</small></p>"
     )
 
 

@@ -7,6 +7,7 @@ from itertools import accumulate
 import numpy as np
 
 from robo_rlhf.pipeline.report.findings import Findings, Iteration
+from robo_rlhf.pipeline.report.formatting import value_text
 
 SHARES = (0.5, 0.8, 0.9)  # of the success that the learner's own episodes end with
 WINDOW = 5  # iterations that a figure is the mean of
@@ -48,12 +49,13 @@ def speed_section(findings: Findings) -> str:
             continue
         row = rows[at]
         figures = (f"{labels[row.round - 1]:,}", f"{episodes[at]:,}", f"{row.minutes:.1f}", str(row.number))
-        lines.append(f"<tr><td>{share:.0%}</td>" + "".join(f"<td>{figure}</td>" for figure in figures) + "</tr>")
-    final = smoothed(rows)[-1]
+        cells = "".join(f"<td>{figure}</td>" for figure in figures)
+        lines.append(f"<tr><td>{value_text(share, True)}</td>{cells}</tr>")
+    final, drop = value_text(smoothed(rows)[-1], True), value_text(worst_drop(rows), True)
     return (
         '<h2>Speed and stability</h2><div class="scroll"><table><thead><tr><th>of final success</th><th>answers</th>'
         f"<th>episodes</th><th>minutes</th><th>iteration</th></tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
         f'<p class="quiet">From there on the learner\'s own episodes stay above that share of their final success, '
-        f"{final:.0%}; means of {WINDOW} iterations. The worst drop after the best: {worst_drop(rows):.0%}. One seed: "
+        f"{final}; means of {WINDOW} iterations. The worst drop after the best: {drop}. One seed: "
         "the spread over seeds takes several runs.</p>"
     )

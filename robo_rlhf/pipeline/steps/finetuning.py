@@ -26,7 +26,9 @@ from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.rewards.latest import PenalizedReward
 from robo_rlhf.rewards.novelty import novelty
 from robo_rlhf.rewards.success import WithSuccess
+from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
 from robo_rlhf.training import ppo, sac
+from robo_rlhf.training_tools.demonstrated_starts import DemonstratedStarts, demonstrated_starts
 from robo_rlhf.training_tools.experience import Reward
 from robo_rlhf.training_tools.rl_loop import Stored
 from robo_rlhf.training_tools.settings import PPOSettings
@@ -68,6 +70,7 @@ def finetune(context: Context, policy: PipelinePolicy, number: int) -> PipelineP
                 diagnostics=truth.observe,
                 live=live,
                 choices=choices,
+                begin=_practice_starts(context, number),
             )
         else:
             refused = policy.round < number - 1
@@ -126,6 +129,22 @@ def _reward(context: Context, policy: PipelinePolicy, number: int, run: Run) -> 
     if policy.success is None or not config.success_weight:
         return reward
     return WithSuccess(reward, policy.success, config.success_weight)
+
+
+def _practice_starts(context: Context, number: int) -> DemonstratedStarts | None:
+    """Return where the episodes of round `number` begin, where that is more than a reset."""
+    config = context.config
+    if not config.reverse_curriculum:
+        return None
+    scene = make_env(config.task)
+    assert isinstance(scene, TaskEnv)  # `config` was refused otherwise
+    shown = [episode for episode in load_demonstrations(context) if scene.is_scene_of(episode.meta.model_hash)]
+    share, back = config.reverse_curriculum, config.curriculum_back(number)
+    starts = demonstrated_starts(shown, share, back)
+    context.stage(
+        f"round-{number}/curriculum", lambda run: {"share": share, "back": back, "states": len(starts.states)}
+    )
+    return starts
 
 
 def _stage(number: int) -> str:

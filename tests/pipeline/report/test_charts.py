@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robo_rlhf.pipeline.report.charts import Axis, Series, line_chart, reliability_chart, scatter_chart, ticks
+from robo_rlhf.pipeline.report.charts import (
+    LEFT,
+    RIGHT,
+    Axis,
+    Series,
+    line_chart,
+    reliability_chart,
+    scatter_chart,
+    ticks,
+)
 
 X, Y = Axis("iteration"), Axis("success", 0.0, 1.0, percent=True)
 
@@ -64,3 +73,10 @@ def test_ticks_are_round_few_and_inside(low: float, high: float) -> None:
     found = ticks(low, high)
     assert 2 <= len(found) <= 11
     assert all(low - 1e-9 <= value <= high + 1e-9 for value in found)
+
+
+def test_a_model_less_sure_than_one_of_two_is_inside_its_chart() -> None:
+    svg = reliability_chart("orders of four", [(0.3, 0.4, 0.2, 0.6, 20), (0.9, 0.95, 0.8, 1.0, 30)], 1 / 4)
+    dots = [float(e.get("cx", "nan")) for e in ElementTree.fromstring(svg).iter() if e.get("class") == "dot"]
+    assert len(dots) == 2
+    assert all(LEFT <= at <= 320 - RIGHT for at in dots)
