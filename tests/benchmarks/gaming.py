@@ -45,7 +45,7 @@ def config(seed: int) -> PipelineConfig:
         clone=BCSettings(policy="gaussian", settings={"width": 64}, updates=800),
         reward=RewardSettings(settings={"width": 32, "members": 3}, fit=FitSettings(updates=300, learning_rate=1e-3)),
         finetune=PPOSettings(
-            num_envs=64, iterations=90, minibatch=512, anchor=0.0, std=0.2, actor_lr=5e-4, target_kl=0.05
+            num_envs=64, iterations=120, epochs=8, minibatch=512, anchor=0.0, std=0.2, actor_lr=1e-3, target_kl=0.2
         ),
     )
 

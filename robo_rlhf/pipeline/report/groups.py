@@ -30,8 +30,9 @@ def groups_section(findings: Findings) -> str:
     """Return the section; empty where nobody who answered names a group."""
     with Store(feedback_database(findings.home)) as store:
         teams = store.teams()
-        last = findings.rounds[-1]
-        questions = store.questions(run=findings.path.name, round=last)
+        asked = store.questions(run=findings.path.name)
+        last = max((question.round for question in asked), default=0)
+        questions = [question for question in asked if question.round == last]
         answers = store.answers(run=findings.path.name, round=last)
     people = {answer.annotator for answer in findings.answers()}
     groups = members(sorted(people), teams)
@@ -52,10 +53,16 @@ def groups_section(findings: Findings) -> str:
         "<th>prefer the newest policy</th><th>call it a success</th><th>rate it, 1 to 5</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
         '<p class="quiet">Groups are what people name on their account pages. The reward is judged by answers that it '
-        f"was not trained on; the policy is the newest that people saw, that of clips of round {last}; the comparisons "
-        "are those with the policy before it. <code>robo-rlhf arena</code> compares the last one, and "
-        "<code>arena show --by-group</code> says who prefers it.</p>"
+        f"was not trained on; the policy is {_which(last, findings.rounds[-1])}; the comparisons are those with the policy "
+        "before it. <code>robo-rlhf arena</code> compares any policies, and <code>arena show --by-group</code> says who "
+        "prefers which.</p>"
     )
+
+
+def _which(asked: int, last: int) -> str:
+    if asked > last:
+        return "the last one, which was asked about after all rounds"
+    return f"the newest that people saw, that of clips of round {asked}: nobody was asked about the last one"
 
 
 def ratings(questions: Iterable[Question], answers: Iterable[Answer], people: Collection[str]) -> GroupRatings:

@@ -25,7 +25,7 @@ function count(answers) {
   const known = answers.filter((one) => one.chance !== null);
   const apart = known.filter((one) => one.chance < 0.5);
   /** @type {HTMLElement} */ (document.getElementById("learned")).hidden = !known.length;
-  const words = `Of ${known.length} of these answers the reward has learned without: it expects ${known.length - apart.length} of them, and ${apart.length} otherwise.`;
+  const words = `${known.length} of these answers were held out from the reward: it expects ${known.length - apart.length} of them, and ${apart.length} otherwise.`;
   /** @type {HTMLElement} */ (document.getElementById("learned-words")).textContent = words;
   const only = /** @type {HTMLInputElement} */ (document.getElementById("apart"));
   only.onchange = () => place.replaceChildren(...(only.checked ? apart : answers).map(line));
@@ -43,7 +43,7 @@ function line(one) {
 /** @param {number} chance of the answer, by a reward that did not learn from it */
 function expected(chance) {
   const sure = percent(Math.max(chance, 1 - chance));
-  return chance < 0.5 ? `The reward expects otherwise (${sure} sure, without having learned from this answer).` : `The reward expects this (${sure} sure).`;
+  return chance < 0.5 ? `The reward expects otherwise (${sure} sure; it has not learned from this answer).` : `The reward expects this (${sure} sure).`;
 }
 
 /**
