@@ -101,10 +101,10 @@ def _rounds(context: Context) -> tuple[Evaluation, PipelinePolicy]:
         forecast(context, number)
     assert before is not None  # the first round made it
     first = made[0] if number > 1 else None  # which the gate of the only round compared with
-    return before, _hear_last(context, made, look_again(context, first, policy, number, "begun"))
+    return before, _ask_about_last(context, made, look_again(context, first, policy, number, "begun"))
 
 
-def _hear_last(context: Context, made: list[PipelinePolicy], policy: PipelinePolicy) -> PipelinePolicy:
+def _ask_about_last(context: Context, made: list[PipelinePolicy], policy: PipelinePolicy) -> PipelinePolicy:
     """Return the last policy, or the one before where people find the last worse; asked where rounds hold some out."""
     number = context.config.rounds + 1
     if not questions_asked(context) or policy.round < context.config.rounds:

@@ -10,7 +10,7 @@ import numpy as np
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.stats import Interval, binomial_tail, bootstrap_mean, wilson
 from robo_rlhf.core.types import Array, Episode, Policy, VecEnv
-from robo_rlhf.rollouts.rollout import OnStep, check_environment, rollout
+from robo_rlhf.rollouts.rollout import OnEnded, OnStep, check_environment, rollout
 from robo_rlhf.sim.task_tools.style_measures import MEASURES, summarize
 
 FIRST_SEED = 1_000_000  # first seed of the episodes that results are reported on; nothing is learned from them
@@ -114,11 +114,18 @@ class Evaluation:
 
 
 def evaluate(
-    env: VecEnv, policy: Policy, seeds: Array, *, policy_seed: int = 0, on_step: OnStep | None = None
+    env: VecEnv,
+    policy: Policy,
+    seeds: Array,
+    *,
+    policy_seed: int = 0,
+    on_step: OnStep | None = None,
+    on_ended: OnEnded | None = None,
 ) -> Evaluation:
     """Run `policy` once from each of `seeds` (M,) and return the results.
 
     A policy with internal randomness is seeded with `policy_seed` first, so that the same call gives the same result.
+    `on_ended` is given the episodes at the end, with their states, in the order of the seeds.
 
     Raises:
         InvalidValueError: no seeds.
@@ -127,8 +134,10 @@ def evaluate(
     seed = getattr(policy, "seed", None)
     if callable(seed):
         seed(policy_seed)
-    episodes = rollout(env, policy, seeds, record_state=False, on_step=on_step)
+    episodes = rollout(env, policy, seeds, record_state=on_ended is not None, on_step=on_step)
     check_environment([e.meta for e in episodes], env.name)
+    if on_ended is not None:
+        on_ended(episodes)
     return summarize_episodes(episodes)
 
 

@@ -35,7 +35,7 @@ CAREFUL = TeacherConfig()
 
 def config(seed: int) -> PipelineConfig:
     """Return a short job whose corrections nothing bounds."""
-    sizes = {"demos": 12, "labels": 480, "rounds": ROUNDS, "collect": 32, "num_envs": 64, "dataset": "shown"}
+    sizes = {"demos": 12, "labels": 480, "rounds": ROUNDS, "collect": 32, "num_envs": 32, "dataset": "shown"}
     return preset(
         "tiny",
         task="toy",
@@ -45,7 +45,7 @@ def config(seed: int) -> PipelineConfig:
         clone=BCSettings(policy="gaussian", settings={"width": 64}, updates=800),
         reward=RewardSettings(settings={"width": 32, "members": 3}, fit=FitSettings(updates=300, learning_rate=1e-3)),
         finetune=PPOSettings(
-            num_envs=64, iterations=120, epochs=8, minibatch=512, anchor=0.0, std=0.2, actor_lr=1e-3, target_kl=0.2
+            num_envs=32, iterations=240, epochs=10, minibatch=1280, anchor=0.0, std=0.2, actor_lr=2e-3, target_kl=0.3
         ),
     )
 
@@ -69,7 +69,7 @@ def _run(seed: int, home: Path, name: str, mistaken: float) -> dict[str, Any]:
                 SimulatedLabeler(load, mine, settings, None).answer(store, mine, seed)
 
     with Store(feedback_database(home)) as store:
-        context = Context(config(seed), run, home, ToyEnv(64), store, NullObserver(), people)
+        context = Context(config(seed), run, home, ToyEnv(32), store, NullObserver(), people)
         heard = _heard(context)
     clips = Dataset(run.path / "episodes")
     rounds = [[n for n in clips.ids() if n.startswith(f"r{k}-")] for k in range(1, ROUNDS + 1)]

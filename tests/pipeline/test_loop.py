@@ -16,10 +16,12 @@ from robo_rlhf.pipeline.demonstrations import find_demonstrations
 from robo_rlhf.pipeline.loop import run_loop
 from robo_rlhf.pipeline.steps import exploration_noise
 from robo_rlhf.pipeline.steps.cloning import clone_demonstrations, load_demonstrations, trimmed
+from robo_rlhf.pipeline.steps.evaluation import EVALUATED
 from robo_rlhf.pipeline.steps.finetuning import finetune
 from robo_rlhf.pipeline.steps.gate import may_replace
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rewards.success import load_success
+from robo_rlhf.rollouts.evaluation import FIRST_SEED
 from tests.pipeline.making import do, fresh_home, opened, read, short_config, traces
 
 
@@ -46,6 +48,12 @@ def test_a_job_leaves_every_stage_in_its_folder(finished: Path) -> None:
         assert len(rows) == read(finished, f"round-{number}/finetune/result.json")["iterations"]
     with Store(finished.parents[1] / "feedback.db") as store:
         assert store.counts(run="short").answers == 40
+    shown = Dataset(finished / EVALUATED)
+    assert {name.rpartition("-")[0] for name in shown.ids()} == {"before", "after"}  # its gates are off
+    kept = shown.load(f"after-{FIRST_SEED}")
+    assert (kept.meta.device, kept.meta.operator) == ("policy", "short")
+    assert (kept.meta.outcome == "success") == read(finished, "after/result.json")["success_end"][0]
+    assert kept.state.shape[1] > 0
 
 
 def test_orders_of_four_clips_are_asked_for_and_learned_from(reach_home: Path, tmp_path: Path) -> None:

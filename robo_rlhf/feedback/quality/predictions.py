@@ -17,7 +17,7 @@ NEWEST = 50  # fits that are looked through
 OTHERWISE = 0.5  # chance of an answer, below which the reward expects another
 
 
-class Prediction(NamedTuple):
+class AnswerPrediction(NamedTuple):
     """What a reward predicts of one answer."""
 
     chance: float  # of the answer as it was given, in [0, 1]
@@ -31,9 +31,9 @@ def keep_predictions(folder: Path, people: Mapping[str, Mapping[str, float]], un
     write_json(folder / FILE, {"until": until, "people": rounded}, indent=None)
 
 
-def newest_predictions(home: Path) -> dict[tuple[str, str], Prediction]:
+def newest_predictions(home: Path) -> dict[tuple[str, str], AnswerPrediction]:
     """Return the newest fit's prediction of each answer: (question id, annotator) → prediction."""
-    found: dict[tuple[str, str], Prediction] = {}
+    found: dict[tuple[str, str], AnswerPrediction] = {}
     paths = [path for part in FOLDERS for path in (home / RUNS).glob(f"*/{part}{FILE}")]
     for path in sorted(paths, key=_changed, reverse=True)[:NEWEST]:
         for key, prediction in _stored(path, path.relative_to(home / RUNS).parts[0]):
@@ -45,7 +45,7 @@ def _changed(path: Path) -> float:
     return path.stat().st_mtime if path.is_file() else 0.0
 
 
-def _stored(path: Path, run: str) -> Iterator[tuple[tuple[str, str], Prediction]]:
+def _stored(path: Path, run: str) -> Iterator[tuple[tuple[str, str], AnswerPrediction]]:
     """Yield what a file holds; nothing where it is damaged, as it is only displayed."""
     known = read_if_whole(path)
     until, people = known.get("until"), known.get("people")
@@ -54,4 +54,4 @@ def _stored(path: Path, run: str) -> Iterator[tuple[tuple[str, str], Prediction]
     for person, chances in people.items():
         for name, chance in chances.items() if isinstance(chances, Mapping) else ():
             if isinstance(chance, int | float):
-                yield (name, person), Prediction(float(chance), run, until)
+                yield (name, person), AnswerPrediction(float(chance), run, until)

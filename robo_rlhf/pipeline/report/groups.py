@@ -53,9 +53,9 @@ def groups_section(findings: Findings) -> str:
         "<th>prefer the newest policy</th><th>call it a success</th><th>rate it, 1 to 5</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
         '<p class="quiet">Groups are what people name on their account pages. The reward is judged by answers that it '
-        f"was not trained on; the policy is {_which(last, findings.rounds[-1])}; the comparisons are those with the policy "
-        "before it. <code>robo-rlhf arena</code> compares any policies, and <code>arena show --by-group</code> says who "
-        "prefers which.</p>"
+        f"was not trained on; the policy is {_which(last, findings.rounds[-1])}; the comparisons are those with the "
+        "policy before it. <code>robo-rlhf arena</code> compares any policies, and <code>arena show --by-group</code> "
+        "says who prefers which.</p>"
     )
 
 
@@ -89,8 +89,8 @@ def ratings(questions: Iterable[Question], answers: Iterable[Answer], people: Co
 def _share(votes: list[_Vote]) -> Interval | None:
     if not votes:
         return None
-    said, questions = zip(*votes, strict=True)
-    return clustered_share(np.array(said), np.array(questions))
+    given, questions = zip(*votes, strict=True)
+    return clustered_share(np.array(given), np.array(questions))
 
 
 def _row(name: str, people: int, predicted: object, found: GroupRatings) -> str:

@@ -9,9 +9,16 @@ import numpy as np
 from robo_rlhf.core.errors import CorruptFileError, NonFiniteError
 from robo_rlhf.core.files import read_json
 from robo_rlhf.core.runs import Run
+from robo_rlhf.core.types import Episode
+from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.pipeline.context import Context
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.rollouts.evaluation import FIRST_SEED, Evaluation, evaluate
+from robo_rlhf.rollouts.rollout import OnEnded
+from robo_rlhf.sim.envs.task_env import versions
+
+SHOWN = 3  # episodes of an evaluation that are kept
+EVALUATED = "evaluations"  # the dataset of them, in the folder of a run
 
 
 def evaluate_policy(context: Context, name: str, network: TrainedPolicy) -> Evaluation:
@@ -24,7 +31,9 @@ def evaluate_policy(context: Context, name: str, network: TrainedPolicy) -> Eval
 
     def work(run: Run) -> Mapping[str, Any]:
         seeds = np.arange(FIRST_SEED, FIRST_SEED + context.config.episodes)
-        found = evaluate(context.env, network, seeds, on_step=context.steps(len(seeds)))
+        found = evaluate(
+            context.env, network, seeds, on_step=context.steps(len(seeds)), on_ended=clip_keeper(context, name)
+        )
         if found.aborted == found.episodes:  # by the policy, at least in part
             where = f"all {found.episodes} evaluation episodes of {name} in {context.run.path}"
             raise NonFiniteError("The action of the policy", where, "Its checkpoint is spoiled; start another run.")
@@ -33,6 +42,22 @@ def evaluate_policy(context: Context, name: str, network: TrainedPolicy) -> Eval
         return found.to_json()
 
     return _evaluation(context.stage(name, work), context.run.path / name / "result.json")
+
+
+def clip_keeper(context: Context, name: str) -> OnEnded:
+    """Return what keeps the first episodes of an evaluation, for people to watch; nothing is learned from them.
+
+    They are a dataset in the run's folder, with ids such as {name}-1000000.
+    """
+
+    def keep(episodes: list[Episode]) -> None:
+        about = {"device": "policy", "operator": context.run.path.name, "versions": versions()}
+        whole = [e for e in episodes[:SHOWN] if len(e)]
+        shown = [e.slice(0, len(e), id=f"{name}-{e.meta.seed}", **about) for e in whole]
+        dataset = Dataset(context.run.path / EVALUATED, create=True, task=context.config.task)
+        dataset.add_many([e for e in shown if e.meta.id not in dataset])
+
+    return keep
 
 
 def stored_evaluation(path: Path, name: str) -> Evaluation:

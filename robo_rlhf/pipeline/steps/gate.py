@@ -9,9 +9,11 @@ import numpy as np
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
+from robo_rlhf.pipeline.steps.evaluation import clip_keeper
 from robo_rlhf.pipeline.steps.observers import TrueRewardLog, truth_rows
 from robo_rlhf.pipeline.steps.success import success_by_seed
 from robo_rlhf.rollouts.evaluation import SELECTION_SEED, evaluate
+from robo_rlhf.rollouts.rollout import OnEnded
 from robo_rlhf.training_tools.gates import Measurement, over_optimised, replacement
 
 GATE_SEED = SELECTION_SEED + 500_000  # first of the seeds that gates judge on; no result is reported on them
@@ -42,7 +44,8 @@ def may_replace(context: Context, old: PipelinePolicy, new: PipelinePolicy, numb
 
     def work(run: Run) -> Mapping[str, Any]:
         seeds = np.arange(GATE_SEED, GATE_SEED + context.config.gate_episodes)
-        scores, judged = _scores(context, old, new, seeds), new.success is not None
+        keep = clip_keeper(context, f"round-{number}-{stage}")
+        scores, judged = _scores(context, old, new, seeds, keep), new.success is not None
         decision = replacement(*scores, percent=judged).to_json()
         context.run.event("gate" if stage == "gate" else "looked again", round=number, **decision)
         kept = scores[1 if decision["accepted"] else 0]
@@ -74,12 +77,18 @@ class OveroptimizationAlarm(TrueRewardLog):
         return bool(why)
 
 
-def _scores(context: Context, old: PipelinePolicy, new: PipelinePolicy, seeds: Array) -> tuple[Array, Array]:
-    """Return the success of both by seed, as people judge it or the environment does; returns where it marks none."""
+def _scores(
+    context: Context, old: PipelinePolicy, new: PipelinePolicy, seeds: Array, keep: OnEnded
+) -> tuple[Array, Array]:
+    """Return the success of both by seed, as people judge it or the environment does; returns where it marks none.
+
+    `keep` is given the episodes of the new policy.
+    """
+    both = ((old, None), (new, keep))
     if new.success is not None:
-        before, after = (success_by_seed(context, new.success, policy.network, seeds) for policy in (old, new))
+        before, after = (success_by_seed(context, new.success, one.network, seeds, kept) for one, kept in both)
         return before, after
-    found = [evaluate(context.env, policy.network, seeds) for policy in (old, new)]
+    found = [evaluate(context.env, one.network, seeds, on_ended=kept) for one, kept in both]
     marked = any(any(evaluation.success_end) for evaluation in found)
     before, after = (np.array(e.success_end, np.bool_) if marked else np.array(e.returns) for e in found)
     return before, after

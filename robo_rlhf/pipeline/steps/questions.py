@@ -92,14 +92,13 @@ def ask_about_last(context: Context, number: int) -> list[Question]:
 
     They compare it with the policy before, and half as many of its clips are rated.
     """
-    pairs = [[list(clip) for clip in pair] for pair in watching_clips(context, number)]
+    pairs = watching_clips(context, number)
     dataset, name = str((context.run.path / "episodes").relative_to(context.home)), context.run.path.name
     questions = list[Question]()
     for newest, _ in pairs[: -(-len(pairs) // 2)]:
-        clips = (Segment(*newest),)
-        key = question_id(name, number, RATED, clips)
-        questions.append(Question(key, name, number, RATED, context.config.task, clips, dataset))
-    questions += as_questions(context, pairs, number, dataset)
+        key = question_id(name, number, RATED, [newest])
+        questions.append(Question(key, name, number, RATED, context.config.task, (newest,), dataset))
+    questions += as_questions(context, [[list(clip) for clip in pair] for pair in pairs], number, dataset)
     context.store.add_questions(questions)
     return questions
 

@@ -36,7 +36,7 @@ from robo_rlhf.rewards.success import (
     save_success,
 )
 from robo_rlhf.rollouts.evaluation import evaluate
-from robo_rlhf.rollouts.rollout import rollout
+from robo_rlhf.rollouts.rollout import OnEnded, rollout
 from robo_rlhf.training.reward import episodes_of
 
 INCLUSION = "inclusion"  # in a question's meta: the chance with which its episode was chosen among those of its round
@@ -131,14 +131,19 @@ def waits_for_answers(context: Context, policy: PipelinePolicy) -> bool:
     return bool(context.config.approvals) and policy.success is None
 
 
-def success_by_seed(context: Context, head: SuccessHead | None, acting: Policy, seeds: Array) -> Array:
+def success_by_seed(
+    context: Context, head: SuccessHead | None, acting: Policy, seeds: Array, on_ended: OnEnded | None = None
+) -> Array:
     """Return (M,), whether the episodes of a policy end in success: the head's verdicts, else bool by the environment.
 
-    The verdicts are chances, corrected by answers about the newest policy: see `SuccessHead.verdicts`.
+    The verdicts are chances, corrected by answers about the newest policy: see `SuccessHead.verdicts`. `on_ended` is
+    given the episodes at the end, with their states.
     """
     if head is None:
-        return np.array(evaluate(context.env, acting, seeds).success_end, np.bool_)
-    episodes = rollout(context.env, acting, seeds, record_state=False)
+        return np.array(evaluate(context.env, acting, seeds, on_ended=on_ended).success_end, np.bool_)
+    episodes = rollout(context.env, acting, seeds, record_state=on_ended is not None)
+    if on_ended is not None:
+        on_ended(episodes)
     whole = np.array([episode.meta.outcome != "aborted" for episode in episodes])
     found: Array = np.where(whole, head.verdicts(np.stack([episode.obs[-1] for episode in episodes])), 0.0)
     return found

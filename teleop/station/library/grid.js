@@ -1,7 +1,7 @@
 // @ts-check
 /** The grid of episodes: thumbnails that play on hover, with keyboard navigation. */
 
-import { mediaAddress } from "../shared/player/media-address.js";
+import { episodeAddress, mediaAddress } from "../shared/player/media-address.js";
 import { date, duration, element, outcomeBadge } from "../shared/made.js";
 
 const DWELL = 180; // [ms] that the pointer rests on a card before it plays
@@ -307,8 +307,7 @@ function nameOf(item) {
 
 /** @param {Key} item */
 function hrefOf(item) {
-  const path = [...item.dataset.split("/"), item.episode].map(encodeURIComponent).join("/");
   const query = new URLSearchParams(location.search);
   query.delete("page");
-  return `/library/episode/${path}${query.size ? `?${query}` : ""}`;
+  return `${episodeAddress(item)}${query.size ? `?${query}` : ""}`;
 }

@@ -4,6 +4,7 @@
 import { get, send, tellRefusals } from "../shared/api.js";
 import { askText } from "../shared/dialog.js";
 import { button, date, duration, element, size, SOURCES } from "../shared/made.js";
+import { episodeAddress } from "../shared/player/media-address.js";
 import { tell } from "../shared/toast.js";
 
 const SAVE = 1200; // [ms] after the last letter of a note
@@ -137,7 +138,7 @@ export class Details {
 
   /** @param {string} episode of the same dataset */
   hrefOf(episode) {
-    return `/library/episode/${[...this.item.dataset.split("/"), episode].map(encodeURIComponent).join("/")}`;
+    return episodeAddress({ dataset: this.item.dataset, episode });
   }
 
   key() {

@@ -143,7 +143,7 @@ function marksOf(runs) {
   const marks = stages.filter(({ curve }) => curve.round > 1).map(({ curve, offset }) => ({ x: offset, word: `round ${curve.round}`, kind: "" }));
   for (const gate of run.info.gates) {
     const stage = stages.find(({ curve }) => curve.round === gate.round);
-    if (stage) marks.push({ x: stage.offset + (stage.curve.last.step || 0), word: gate.accepted ? "kept" : "refused", kind: gate.accepted ? "kept" : "refused" });
+    if (stage) marks.unshift({ x: stage.offset + (stage.curve.last.step || 0), word: gate.accepted ? "kept" : "refused", kind: gate.accepted ? "kept" : "refused" });
   }
   return marks;
 }
@@ -203,6 +203,7 @@ export function chartsOf(runs, all, across) {
   const marks = marksOf(runs);
   const each = (/** @type {(run: Run) => Point[]} */ points, /** @type {boolean} */ dots = false) => runs.map((run) => ({ name: run.name, style: run.style, points: points(run), dots }));
   const share = { low: 0, high: 1, percent: true };
+  const calibrated = each((run) => (run.info.reward[run.info.reward.length - 1]?.bins || []).map((/** @type {any} */ bin) => ({ x: bin.confidence, y: bin.value, low: bin.low, high: bin.high })), true);
   /** @type {Curves[]} */
   const charts = [
     { id: "success", title: "True success while it learns", text: "Of the learner's own episodes, which explore; nothing is learned from it.", x: { label: "iteration" }, y: { label: "success", ...share }, lines: each((run) => truthOf(run, (row) => ({ x: 0, y: row.success, low: row.low, high: row.high }))), marks },
@@ -210,7 +211,7 @@ export function chartsOf(runs, all, across) {
     { id: "return", title: "True return", x: { label: "iteration" }, y: { label: "return of an episode" }, lines: each((run) => truthOf(run, (row) => ({ x: 0, y: row.return, low: row.return - row.error, high: row.return + row.error }))), marks },
     metricChart("kl", "Distance from the cloned policy", "anchor_kl", runs, { y: { label: "KL [nat]", low: 0 }, marks }, finetuning),
     { id: "accuracy", title: "Reward model: held-out accuracy", text: "Share of held-out answers that it predicts.", x: { label: "answers", whole: true }, y: { label: "predicted", ...share, low: 0.4 }, lines: runs.flatMap((run) => [{ name: run.name, style: run.style, points: accuracyOf(run), dots: !run.info.follows }]) },
-    { id: "calibration", title: "Reward model: calibration", text: "On the diagonal it is as often right as it is sure.", x: { label: "how sure it was", low: 0.5, high: 1, percent: true }, y: { label: "how often it was right", ...share }, diagonal: true, lines: runs.map((run) => ({ name: run.name, style: run.style, dots: true, points: (run.info.reward[run.info.reward.length - 1]?.bins || []).map((/** @type {any} */ bin) => ({ x: bin.confidence, y: bin.value, low: bin.low, high: bin.high })) })) },
+    { id: "calibration", title: "Reward model: calibration", text: "On the diagonal it is as often right as it is sure.", x: { label: "how sure it was", low: Math.min(0.5, ...calibrated.flatMap((line) => line.points.map((point) => point.x))), high: 1, percent: true }, y: { label: "how often it was right", ...share }, diagonal: true, lines: calibrated },
     { id: "ece", title: "Reward model: calibration error", x: { label: "answers", whole: true }, y: { label: "expected error", low: 0, percent: true }, lines: each((run) => scoresOf(run, "ece", "held_out/ece"), true) },
     { id: "doubt", title: "Reward model: disagreement", text: "How far the members of its ensemble differ about the score of a clip.", x: { label: "answers", whole: true }, y: { label: "deviation", low: 0 }, lines: each((run) => scoresOf(run, "disagreement"), true) },
     metricChart("held-out", "Reward model: loss on held-out answers", "held_out_loss", runs, { x: { label: "update", whole: true }, y: { label: "loss [nat]" } }, () => "reward"),
@@ -222,8 +223,12 @@ export function chartsOf(runs, all, across) {
 
 /** @param {Run[]} runs @returns {Curves[]} */
 function losses(runs) {
-  const lines = runs.flatMap((run) => tracksOf(run).filter((track) => track !== "reward").map((track) => ({ name: run.name, style: run.style, points: pointsOf(run, track, "loss") })));
-  const scores = runs.flatMap((run) => tracksOf(run).map((track) => ({ name: run.name, style: run.style, points: pointsOf(run, track, "score") })));
+  const of = (/** @type {Run} */ run, /** @type {string} */ metric, but = "") => {
+    const found = tracksOf(run).filter((track) => track !== but).map((track) => ({ track, points: pointsOf(run, track, metric) })).filter(({ points }) => points.length);
+    return found.map(({ track, points }) => ({ name: found.length > 1 ? `${run.name}, ${track || "itself"}` : run.name, style: run.style, points }));
+  };
+  const lines = runs.flatMap((run) => of(run, "loss", "reward"));
+  const scores = runs.flatMap((run) => of(run, "score"));
   return [
     { id: "cloning", title: "Imitation: loss", x: { label: "update", whole: true }, y: { label: "loss" }, lines },
     { id: "score", title: "Imitation: success in rollouts", x: { label: "update", whole: true }, y: { label: "success", low: 0, high: 1, percent: true }, lines: scores },

@@ -6,6 +6,7 @@ import { element } from "../shared/made.js";
 import { tell } from "../shared/toast.js";
 
 /** @typedef {import("./data.js").Run} Run */
+/** @typedef {{name: string, dataset: string, episodes: {episode: string, outcome: string}[]}} Clips of an evaluation */
 
 export class Details {
   /** @param {boolean} mayNote */
@@ -18,7 +19,7 @@ export class Details {
 
   /** @param {Run[]} runs */
   draw(runs) {
-    const drawn = JSON.stringify(runs.map(({ name, info }) => [name, info.config, info.notes, info.report, info.videos]));
+    const drawn = JSON.stringify(runs.map(({ name, info }) => [name, info.config, info.notes, info.report, info.videos, info.clips]));
     if (drawn === this.drawn || (this.place.contains(document.activeElement) && document.activeElement instanceof HTMLTextAreaElement)) return;
     this.drawn = drawn;
     const parts = runs.map((run) => this.of(run));
@@ -45,9 +46,28 @@ export class Details {
     if (info.report) links.append(element("a", { class: "button small", href: `/monitor/report/${encodeURIComponent(name)}`, target: "_blank" }, "Report"));
     if (links.children.length) content.push(links);
     if (info.videos.length) content.push(videos(name, info.videos));
+    content.push(...info.clips.map((/** @type {Clips} */ clips) => this.clips(name, clips)));
     if (this.mayNote) content.push(this.notes(name, info.notes));
     else if (info.notes) content.push(element("p", { class: "wrap notes" }, info.notes));
-    return content.length ? this.part(`${title}: ${info.videos.length ? "clips, " : ""}notes`, content) : null;
+    return content.length ? this.part(`${title}: ${info.videos.length || info.clips.length ? "clips, " : ""}notes`, content) : null;
+  }
+
+  /**
+   * Return a part that shows some episodes of an evaluation when it is opened; each is drawn when it is played.
+   * @param {string} run
+   * @param {Clips} clips
+   */
+  clips(run, { name, dataset, episodes }) {
+    const [place, key] = [element("div", { class: "evaluation-clips" }), `${run}: ${name}`];
+    const good = episodes.filter(({ outcome }) => outcome === "success").length;
+    const show = () => {
+      if (part.open) this.open.add(key);
+      else this.open.delete(key);
+      if (part.open && !place.childElementCount) place.append(...episodes.map((one) => film(`/monitor/clip/${[run, dataset, one.episode].map(encodeURIComponent).join("/")}`, one, name)));
+    };
+    const part = element("details", { class: "more", ontoggle: show }, element("summary", {}, `${name[0].toUpperCase()}${name.slice(1)} `, element("span", { class: "small soft" }, `${good} of ${episodes.length} shown succeeded`)), place);
+    part.open = this.open.has(key);
+    return part;
   }
 
   /**
@@ -64,6 +84,17 @@ export class Details {
     form.append(element("div", {}, element("button", { class: "button small", type: "submit" }, "Save the notes")));
     return form;
   }
+}
+
+/**
+ * @param {string} address
+ * @param {{episode: string, outcome: string}} episode
+ * @param {string} name of the evaluation
+ */
+function film(address, { episode, outcome }, name) {
+  const words = `seed ${episode.replace(/^.*-/, "")}: ${outcome || "its file cannot be read"}`;
+  const video = element("video", { src: address, poster: `${address}?poster=true`, width: 320, height: 240, controls: true, muted: true, loop: true, playsinline: true, preload: "none", "aria-label": `${name}, ${words}` });
+  return element("figure", {}, video, element("figcaption", { class: "small soft" }, words));
 }
 
 /**

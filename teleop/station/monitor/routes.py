@@ -6,15 +6,18 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 
 from robo_rlhf.core.errors import NotFoundError
 from robo_rlhf.core.files import run_folder
-from robo_rlhf.data.layout import datasets_of
+from robo_rlhf.data.layout import datasets_of, episode_path
 from robo_rlhf.database.writers import Database
 from robo_rlhf.deploy.monitor import known_state, send
 from robo_rlhf.feedback.assignment.my_progress import answered_between
 from teleop.input.key_bindings import Binding
+from teleop.station.media.file_responses import GoneError, respond, unless_gone
+from teleop.station.media.films import NoPictureError
+from teleop.station.media.media import CameraView
 from teleop.station.monitor.runs import LONGEST_NOTES
 from teleop.station.monitor.view import VIDEOS, as_json, run_view
 from teleop.station.web.auth import Me, SignedIn, principal_of, requires, station_of
@@ -125,6 +128,29 @@ def video(request: Request, run: RunInPath, name: Annotated[str, Path(max_length
     if name not in {path.name for path in folder.glob("*.mp4")}:
         raise NotFoundError("clip of the run", name, "It is drawn when the run is finished.")
     return FileResponse(folder / name, media_type="video/mp4")
+
+
+@router.api_route("/monitor/clip/{run}/{dataset}/{episode}", methods=["GET", "HEAD"])
+async def clip(
+    request: Request,
+    run: RunInPath,
+    dataset: Literal["evaluations", "episodes"],
+    episode: Annotated[str, Path(max_length=200)],
+    me: Me,
+    poster: bool = False,
+) -> Response:
+    """Send an episode of an evaluation, or a picture of it."""
+    station, view = station_of(request), CameraView()
+    path = episode_path(run_folder(station.home, run) / dataset, episode)
+    try:
+        made = station.media.poster(path, view) if poster else station.media.clip(path, view)
+        return respond(request, await unless_gone(request, made))
+    except GoneError:
+        return Response(status_code=499)
+    except FileNotFoundError:
+        raise NotFoundError("episode of the run", episode, "It may have been deleted.") from None
+    except NoPictureError as error:
+        return JSONResponse({"error": str(error), "code": error.code}, 410)
 
 
 @router.post("/api/monitor/notes")

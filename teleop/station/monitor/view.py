@@ -10,6 +10,7 @@ from typing import Any
 
 from robo_rlhf.core.stats import wilson
 from robo_rlhf.training_tools.gates import Measurement, over_optimised
+from teleop.station.monitor.clips import clips
 from teleop.station.monitor.runs import ABOUT, EVENT_ROWS, Have, RunIndex, RunLine, RunStage
 from teleop.station.monitor.tail import Row, numbers
 
@@ -42,6 +43,7 @@ def run_view(book: RunIndex, line: RunLine, have: Have) -> Json:
         "config": _leaves(book.json(folder / "config.json")),
         "notes": _text(book.json(folder / ABOUT).get("notes")),
         "report": (folder / "report.html").is_file(),
+        "clips": clips(folder),
         "videos": sorted(path.name for path in (folder / VIDEOS).glob("*.mp4")),
         "events": [_event_line(event) for event in events if event.get("event") not in QUIET][:EVENTS],
     }

@@ -144,7 +144,7 @@ export class Panel {
     else if (!drives) text = "";
     else if (status.phase !== "running" && moving) text = "Let go, then move again";
     else if (status.phase === "ready") text = status.policy ? "Start lets the policy drive" : "Move to begin";
-    else if (status.phase === "paused" && status.frame < status.frames - 1) text = "Looking back. Move, or press Start, to continue from here";
+    else if (status.phase === "paused" && status.frame < status.frames - 1) text = "Looking back. Move to continue from here";
     else if (status.phase === "paused") text = "Paused. Move to continue";
     by("overlay").hidden = !text;
     write("overlay-text", text);

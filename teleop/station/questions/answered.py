@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from robo_rlhf.feedback.kinds import KINDS
-from robo_rlhf.feedback.quality.predictions import OTHERWISE, Prediction, newest_predictions
+from robo_rlhf.feedback.quality.predictions import OTHERWISE, AnswerPrediction, newest_predictions
 from robo_rlhf.feedback.question_kind import AnswerValue, agreement
 from robo_rlhf.feedback.reasons.given import described_with_reasons
 from robo_rlhf.feedback.records import COUNTED
@@ -122,7 +122,9 @@ def surprises(store: Store, home: Path, most: int, run: str = "", task: str = ""
     return {"people": shares, "otherwise": found[:most]}
 
 
-def _chance(predicted: Mapping[tuple[str, str], Prediction], question: str, person: str, number: int) -> float | None:
+def _chance(
+    predicted: Mapping[tuple[str, str], AnswerPrediction], question: str, person: str, number: int
+) -> float | None:
     """Return what a reward gives to an answer; None where it saw none, or an earlier answer of the person."""
     known = predicted.get((question, person))
     return known.chance if known is not None and number <= known.until else None

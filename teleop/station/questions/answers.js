@@ -36,8 +36,8 @@ function line(one) {
   const change = element("button", { type: "button", class: "button small", onclick: () => again(one) }, "Change");
   const head = element("div", { class: "row apart" }, element("h2", {}, one.words), change);
   const about = [one.prompt, one.task, date(Date.parse(one.answered) / 1000, true), one.note].filter(Boolean).join(" · ");
-  const said = one.chance === null ? [] : [element("p", { class: "small wrap" }, expected(one.chance))];
-  return element("li", { class: "card" }, head, element("p", { class: "small soft wrap" }, about), ...said, clipsOf(one.clips));
+  const known = one.chance === null ? [] : [element("p", { class: "small wrap" }, expected(one.chance))];
+  return element("li", { class: "card" }, head, element("p", { class: "small soft wrap" }, about), ...known, clipsOf(one.clips));
 }
 
 /** @param {number} chance of the answer, by a reward that did not learn from it */

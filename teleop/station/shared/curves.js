@@ -13,6 +13,7 @@ import { element } from "./made.js";
 const FEW = 24; // points up to which each is drawn as a dot
 const LEAST_SPAN = 12; // [units] of a drag that chooses a part
 const MANY_MARKS = 12; // above, marks have no words
+const WORDS = 90; // [units] that the words of a mark may take
 
 /**
  * Return a chart.
@@ -96,12 +97,19 @@ function chooseSpan(figure, place, frame, chart, zoom) {
  */
 function drawMarks(place, frame, marks) {
   const inside = marks.filter((mark) => mark.x >= frame.x[0] && mark.x <= frame.x[1]);
-  for (const mark of inside) {
-    const at = frame.across(mark.x);
-    const line = svg("line", { class: `mark ${mark.kind || ""}`, x1: at, x2: at, y1: TOP, y2: frame.height - BOTTOM });
-    line.append(svg("title", {}, mark.word));
+  /** @type {Map<number, string[]>} */
+  const words = new Map();
+  for (const { x, word, kind } of inside) {
+    const at = frame.across(x);
+    const line = svg("line", { class: `mark ${kind || ""}`, x1: at, x2: at, y1: TOP, y2: frame.height - BOTTOM });
+    line.append(svg("title", {}, word));
     place.append(line);
-    if (inside.length <= MANY_MARKS) place.append(svg("text", { class: "note", x: at + 4, y: TOP + 11 }, mark.word));
+    words.set(at, [...(words.get(at) || []), word]);
+  }
+  if (inside.length > MANY_MARKS) return;
+  for (const [at, each] of words) {
+    const late = at > WIDTH - RIGHT - WORDS; // its words stand before it
+    place.append(svg("text", { class: "note", x: late ? at - 4 : at + 4, y: TOP + 11, "text-anchor": late ? "end" : "start" }, each.join(", ")));
   }
 }
 

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from math import floor
 
 _STEPS = ((60.0, 60.0, "min"), (3600.0, 24.0, "h"), (86400.0, 14.0, "days"))  # [s], so many of them, unit
 
@@ -50,8 +51,8 @@ def count_with_noun(count: int, one: str, many: str = "") -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a share as whole per cent, a dash for None."""
-    return "–" if share is None else f"{100 * share:.0f} %"
+    """Return a share as whole per cent, a dash for None; a half is rounded up, as scripts of the pages do."""
+    return "–" if share is None else f"{floor(100 * share + 0.5)} %"
 
 
 FILTERS = {

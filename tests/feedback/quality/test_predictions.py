@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from robo_rlhf.core.files import write_json
-from robo_rlhf.feedback.quality.predictions import FILE, Prediction, keep_predictions, newest_predictions
+from robo_rlhf.feedback.quality.predictions import FILE, AnswerPrediction, keep_predictions, newest_predictions
 
 
 def test_the_newest_fit_that_held_an_answer_out_is_asked(tmp_path: Path) -> None:
@@ -18,9 +18,9 @@ def test_the_newest_fit_that_held_an_answer_out_is_asked(tmp_path: Path) -> None
     keep_predictions(folders[0], {"anna": {"q2": 0.9}, "ben": {"q1": 0.25}}, until=7)
     os.utime(folders[0] / FILE, (1, 1))
     assert newest_predictions(tmp_path) == {
-        ("q1", "anna"): Prediction(0.3, "reward", 2),
-        ("q2", "anna"): Prediction(0.9, "main", 7),
-        ("q1", "ben"): Prediction(0.25, "main", 7),
+        ("q1", "anna"): AnswerPrediction(0.3, "reward", 2),
+        ("q2", "anna"): AnswerPrediction(0.9, "main", 7),
+        ("q1", "ben"): AnswerPrediction(0.25, "main", 7),
     }
 
 
@@ -31,7 +31,7 @@ def test_what_is_damaged_or_of_another_form_is_left_out(tmp_path: Path) -> None:
     (folder / FILE).write_bytes(b"{")
     assert newest_predictions(tmp_path) == {}
     write_json(folder / FILE, {"until": 3, "people": {"anna": 1, "ben": {"q": "high", "r": 0.5}}})
-    assert newest_predictions(tmp_path) == {("r", "ben"): Prediction(0.5, "one", 3)}
+    assert newest_predictions(tmp_path) == {("r", "ben"): AnswerPrediction(0.5, "one", 3)}
     (folder / FILE).unlink()
     (folder / FILE).mkdir()
     assert newest_predictions(tmp_path) == {}

@@ -144,7 +144,7 @@ def test_the_best_policy_that_it_ever_had_is_kept(
 ) -> None:
     """Whatever the rounds come to, each policy is compared with the best so far, as a run does it."""
     monkeypatch.setattr(
-        gates, "success_by_seed", lambda context, head, network, seeds: np.arange(100) < 100 * truth[network]
+        gates, "success_by_seed", lambda context, head, network, seeds, keep: np.arange(100) < 100 * truth[network]
     )
     config: Any = SimpleNamespace(gate=True, gate_episodes=100)
     context = Context(config, Run(tmp_path / "run", {}), tmp_path, NOTHING, NOTHING, NullObserver())

@@ -9,8 +9,10 @@ import pytest
 
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Step, VecEnv
+from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.pipeline.context import Context
 from robo_rlhf.pipeline.steps import gate as gates
+from robo_rlhf.pipeline.steps.evaluation import EVALUATED
 from robo_rlhf.pipeline.steps.gate import OveroptimizationAlarm, may_replace
 from robo_rlhf.pipeline.steps.observers import NullObserver
 from tests.pipeline.making import do, fresh_home, read, short_config, traces
@@ -44,6 +46,9 @@ def test_a_worse_policy_does_not_replace_a_better_one(tmp_path: Path) -> None:
     assert not event["accepted"]
     assert event["reason"].startswith("refused: shown to be worse, -")
     assert not decide(tmp_path / "a", good, good)  # decided already
+    shown = Dataset(tmp_path / "b" / EVALUATED)  # of the new policy
+    assert shown.ids() == tuple(f"round-1-gate-{gates.GATE_SEED + i}" for i in range(3))
+    assert all(shown.load(name).state.shape[1] for name in shown.ids())
 
 
 def test_where_no_success_is_known_returns_are_compared(tmp_path: Path) -> None:

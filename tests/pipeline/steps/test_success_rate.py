@@ -94,7 +94,7 @@ def test_what_later_answers_show_to_be_worse_is_given_up(context: Context, monke
     """The policy of a round is replaced by the older one, with the newest head and reward; a stage of the run."""
     judged: dict[object, float] = {}
     monkeypatch.setattr(
-        gates, "success_by_seed", lambda context, head, network, seeds: np.full(len(seeds), judged[network])
+        gates, "success_by_seed", lambda context, head, network, seeds, keep: np.full(len(seeds), judged[network])
     )
     good, bad, reward, head = ToyOperator(noise=0.0, pause=0.0), Idle(), object(), Kind(2)
     judged |= {good: 0.9, bad: 0.2}

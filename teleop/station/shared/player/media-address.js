@@ -14,3 +14,12 @@ export function mediaAddress(form, episode, more = {}) {
   if (episode.v) query.set("v", episode.v);
   return `/media/${form}?${query}`;
 }
+
+/**
+ * Return the address of an episode in the library.
+ * @param {{dataset: string, episode: string}} episode
+ * @returns {string}
+ */
+export function episodeAddress({ dataset, episode }) {
+  return `/library/episode/${[...dataset.split("/"), episode].map(encodeURIComponent).join("/")}`;
+}

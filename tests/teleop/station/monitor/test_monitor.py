@@ -7,14 +7,17 @@ import pytest
 
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Segment
+from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.assignment.submission import SubmittedAnswer
 from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.processes.heartbeat import keep_heartbeat
+from teleop.station.monitor.clips import ASKED, EVALUATED
 from teleop.station.monitor.label_counts import LabelCounts
 from teleop.station.monitor.runs import RunIndex
 from teleop.station.monitor.view import run_view
 from teleop.station.review.live_reward import LiveReward
 from teleop.station.services import Station
+from tests.data.making import episode
 from tests.feedback.making import make_question
 from tests.teleop.station.conftest import Visit
 
@@ -125,6 +128,35 @@ def test_what_is_told_of_a_main_job(home: Path) -> None:
     assert truth[0]["low"] < truth[0]["success"] < truth[0]["high"]
     assert "refused" in found["events"][0]["text"]
     json.dumps(found, allow_nan=False)
+
+
+def test_some_episodes_of_every_evaluation_can_be_watched(home: Path, visit: Visit) -> None:
+    run = Run(home / "runs" / "job", {"task": "reach", "demos": 1})
+    asked = Dataset(run.path / ASKED, create=True)
+    asked.add_many([episode(name) for name in ("r0-000", "r2-7", "r1-4", "r1-1", "r1-3", "r1-2", "odd")])
+    shown = ("after-1000000", "before-1000000", "round-2-gate-5", "round-1-gate-5", "round-2-begun-5", "round-1-odd-5")
+    Dataset(run.path / EVALUATED, create=True).add_many([episode(name, outcome="success") for name in shown])
+    (asked.path / "episodes" / "r2-8.parquet").write_bytes(b"broken")
+    found = visit("annotator").get("/api/monitor/run", params={"name": "job"}).json()["clips"]
+    assert {one["name"]: [shown["episode"] for shown in one["episodes"]] for one in found} == {
+        "before fine-tuning": ["before-1000000"],
+        "round 1, asked about": ["r1-1", "r1-2", "r1-3"],
+        "round 1, fine-tuned": ["round-1-gate-5"],
+        "round 2, asked about": ["r2-7", "r2-8"],
+        "round 2, fine-tuned": ["round-2-gate-5"],
+        "round 2, compared with the first": ["round-2-begun-5"],
+        "the result": ["after-1000000"],
+    }
+    assert [one["name"] for one in found][-1] == "the result"
+    assert [one["dataset"] for one in found[:2]] == ["evaluations", "episodes"]
+    assert [one["outcome"] for one in found[0]["episodes"]] == ["success"]
+    assert found[3]["episodes"][1]["outcome"] == ""
+    client = visit("annotator")
+    for poster in (True, False):
+        refused = client.get("/monitor/clip/job/episodes/r2-8", params={"poster": poster})
+        assert (refused.status_code, refused.json()["code"]) == (410, "broken")
+    for place in ("job/episodes/r9-1", "job/clone/r1-1", "none/episodes/r1-1", "job/episodes/..%2F..%2Fconfig"):
+        assert client.get(f"/monitor/clip/{place}").status_code in (404, 422)
 
 
 def test_labels_of_people_and_of_teachers_are_counted_apart(home: Path) -> None:

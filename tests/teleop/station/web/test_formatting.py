@@ -30,5 +30,5 @@ def test_numbers() -> None:
         "12,345 runs",
     ]
     assert count_with_noun(2, "copy", "copies") == "2 copies"
-    assert [percent(None), percent(0.456), percent(1.0)] == ["–", "46 %", "100 %"]
+    assert [percent(None), percent(0.456), percent(0.985), percent(1.0)] == ["–", "46 %", "99 %", "100 %"]
     assert iso(0) == "1970-01-01T00:00:00+00:00"
