@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 SHOWN_METRICS = ("loss", "reward", "anchor_kl", "success")
+STAGE, BAR, SHORT_BAR, COUNTS = 18, 28, 10, 36  # widths: names of stages, bars, bars in narrow terminals, what counts
 
 
 class StageBars:
@@ -24,9 +25,11 @@ class StageBars:
         )
 
         console = Console(stderr=True)
+        bar = BAR if console.width >= 100 else SHORT_BAR
+        self._room = console.width - STAGE - bar - COUNTS  # for metrics: a line that is too long is cut everywhere
         self._progress = Progress(
-            TextColumn("{task.description:<18}"),
-            BarColumn(bar_width=28),
+            TextColumn(f"{{task.description:<{STAGE}}}"),
+            BarColumn(bar_width=bar),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -60,7 +63,9 @@ class StageBars:
 
     def progress(self, done: int, total: int, metrics: Mapping[str, float]) -> None:
         """Move the bar of the stage at work."""
-        text = "  ".join(f"{name} {metrics[name]:.3g}" for name in SHOWN_METRICS if name in metrics)
+        shown = [f"{name} {metrics[name]:.3g}" for name in SHOWN_METRICS if name in metrics]
+        while len(text := "  ".join(shown)) > self._room and shown:
+            shown.pop()
         self._progress.update(self._tasks[self._now[0]], completed=done, total=total, metrics=text)
 
     def end(self, stage: str, result: Mapping[str, Any]) -> None:
