@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 import tyro
 
@@ -13,6 +13,8 @@ from robo_rlhf.core.files import DATABASE_VARIABLE, HOME_VARIABLE
 from robo_rlhf.core.registry import Choices
 
 _POSITIONAL = (tyro.conf.Positional, *get_args(tyro.conf.Positional[int])[1:])
+
+Kind = TypeVar("Kind")
 
 
 MaybeSeed = Annotated[int | None, Meant(check_seed)]
@@ -44,14 +46,14 @@ def check_options(options: object, within: str = "") -> None:
         _check_plain(name, value)
 
 
-def own_options_first(kind: type[Any]) -> type[Any]:
+def own_options_first(kind: type[Kind]) -> type[Kind]:
     """Return a command whose help lists its own options before those that it shares with others; places stay."""
-    known = kind.__dataclass_fields__
+    known = kind.__dataclass_fields__  # type: ignore[attr-defined]  # a command is a dataclass
     hints = get_type_hints(kind, include_extras=True)
     places = [name for name in known if any(extra in _POSITIONAL for extra in extras_of(hints[name]))]
     named = (name for part in kind.__mro__ for name in vars(part).get("__annotations__", ()) if name in known)
     order = dict.fromkeys([*places, *named])
-    kind.__dataclass_fields__ = {name: known[name] for name in order}
+    kind.__dataclass_fields__ = {name: known[name] for name in order}  # type: ignore[attr-defined]
     return kind
 
 

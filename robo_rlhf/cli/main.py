@@ -4,6 +4,7 @@ import errno
 import inspect
 import os
 import sys
+import textwrap
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from robo_rlhf.core.errors import (
 from robo_rlhf.core.legacy_names import option_now
 from robo_rlhf.vision.torch_device import is_out_of_memory, use_torch_device
 
+LINE = 100  # characters of the overview, where names are listed
 PROGRAM = "robo-rlhf"
 DEBUG_VARIABLE = "ROBO_RLHF_DEBUG"
 STATION = "serve"  # the command that never looks in the current folder
@@ -204,9 +206,19 @@ def _described(name: str) -> str:
 
 
 def _overview(group: str) -> str:
-    names = [name for name in COMMANDS if not group or name.startswith(f"{group} ")]
-    width = max(map(len, names), default=0)
+    """Return what a group's commands do; without a group, that of the single ones, and the names of the others."""
+    names = [name for name in COMMANDS if name.startswith(f"{group} ") or (not group and " " not in name)]
+    grouped: dict[str, list[str]] = {}
+    for name in COMMANDS:
+        if not group and " " in name:
+            grouped.setdefault(name.split()[0], []).append(name.split(maxsplit=1)[1])
+    width = max(map(len, [*names, *(f"{name} ..." for name in grouped)]), default=0)
     lines = [f"  {name:<{width}}  {_first_line(COMMANDS[name])}" for name in names]
+    indent = " " * (width + 4)
+    for name, others in grouped.items():
+        row = textwrap.fill(", ".join(others), LINE, initial_indent=indent, subsequent_indent=indent)
+        lines.append(f"  {f'{name} ...':<{width}}  {row.lstrip()}")
+    several = [f"{PROGRAM} GROUP lists the commands of a group, such as {PROGRAM} episodes."] if grouped else []
     return "\n".join(
         [
             f"usage: {PROGRAM} {group + ' ' if group else ''}COMMAND [options]",
@@ -217,6 +229,7 @@ def _overview(group: str) -> str:
             *lines,
             "",
             f"{PROGRAM} COMMAND --help explains one of them, with an example; {PROGRAM} --version names the version.",
+            *several,
             "Recordings and runs live in ./recordings, or in $ROBO_RLHF_HOME, or where --home says.",
             ALLOW_HELP,
         ]

@@ -47,16 +47,19 @@ def read_sight(versions: Mapping[str, str]) -> Sight | None:
         return None
 
 
-def check_cameras(asked: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse cameras that the scene does not have.
+def check_cameras(asked: Iterable[str], known: Mapping[str, str] | Sequence[str]) -> None:
+    """Refuse cameras that the scene does not have, or that are `known` with a reason why they are none.
 
     Raises:
         UnknownNameError: one is missing; the message suggests the nearest.
+        InvalidValueError: one gives something else than pictures.
     """
-    names = list(known)
+    why = known if isinstance(known, Mapping) else dict.fromkeys(known, "")
     for camera in asked:
-        if camera not in names:
-            raise UnknownNameError("camera", camera, names)
+        if camera not in why:
+            raise UnknownNameError("camera", camera, list(why))
+        if why[camera]:
+            raise InvalidValueError(f"pictures of camera {camera}", why[camera], "uint8 (height, width, 3)")
 
 
 def shown_columns(names: Sequence[str], privileged: Sequence[str], hide: Sequence[str]) -> tuple[int, ...]:

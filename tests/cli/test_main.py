@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -43,12 +44,22 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Answer], None]:
     return add
 
 
-def test_the_overview_names_every_command_with_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_overview_names_every_command_and_tells_what_single_ones_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
-    shown = capsys.readouterr().out
+    shown = capsys.readouterr().out.splitlines()
     for name, command in COMMANDS.items():
-        line = next(line for line in shown.splitlines() if line.startswith(f"  {name} "))
-        assert (command.__doc__ or "").splitlines()[0] in line
+        group, _, last = name.rpartition(" ")
+        row = next(i for i, line in enumerate(shown) if line.startswith(f"  {group} ... " if group else f"  {name} "))
+        said = last if group else (command.__doc__ or "").splitlines()[0]
+        assert said in " ".join(shown[row : row + 2])
+
+
+@pytest.mark.parametrize("group", sorted({name.split()[0] for name in COMMANDS if " " in name} - {*COMMANDS}))
+def test_a_group_tells_what_each_of_its_commands_does(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([group, "--help"]) == 0
+    shown = capsys.readouterr().out
+    for name in (name for name in COMMANDS if name.startswith(f"{group} ")):
+        assert re.search(rf"^  {name} +{re.escape((COMMANDS[name].__doc__ or '').splitlines()[0])}$", shown, re.M)
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
