@@ -138,6 +138,11 @@ class VisualReward(RewardModel):
         """Look up pictures here, by the numbers in the last column of observations."""
         self._pictures, self._known = (pictures,), self._known[:0]
 
+    @property
+    def pictures(self) -> NumberedPictures | None:
+        """What `look_at` was given last."""
+        return self._pictures[0] if self._pictures else None
+
     def fit_normalizer(self, obs: Tensor) -> None:
         """Set the z-scores of the inner model from data (M, seen_dim); learned features are of deviation 1 already."""
         if not self.sight:
