@@ -24,6 +24,7 @@ from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
 
 MOST, MOST_PEOPLE, SHOWN, MINE = 500, 20, 60, 100  # questions at once, people each, rows of a list, own answers
+USUAL = "pairwise"  # the kind that is offered first
 SURPRISES = 20  # answers that a reward expects least
 BY_AXES = "axes"  # the kind that compares along the axes of the task
 STEM = "asked"  # of the names under which questions of this page are asked
@@ -79,17 +80,22 @@ def page(request: Request, me: Operator) -> Response:
         "keys": [asdict(binding) for binding in KEYS],
         "places": [{"name": name, "tasks": sorted(found)} for name, found in sorted(tasks.items())]
         + [{"name": f"{RUNS}/{line.name}", "tasks": [line.task], "title": line.title} for line in runs if line.task],
-        "kinds": [{"name": name, "prompt": KINDS[name].prompt} for name in KINDS],
+        "kinds": [{"name": name, "prompt": KINDS[name].prompt} for name in _kinds()],
         "most": {"count": MOST, "people": MOST_PEOPLE},
     }
     return render(request, "questions/questions.html", page=PAGE, data=data)
+
+
+def _kinds() -> list[str]:
+    """Return the kinds that can be asked about recorded episodes, the usual one first."""
+    return sorted((name for name in KINDS if KINDS[name].of_recordings), key=lambda name: (name != USUAL, name))
 
 
 @router.post("/api/questions")
 def ask(request: Request, body: NewQuestions, me: Operator) -> dict[str, Any]:
     """Make questions; all of them or none."""
     station = station_of(request)
-    if body.kind not in KINDS:
+    if body.kind not in _kinds():
         raise NotFoundError("kind of question", body.kind, "Choose one of those in the list.")
     run = f"{STEM}-{1 + sum(name.startswith(f'{STEM}-') for name in station.store.runs())}"
     made = make_questions(
