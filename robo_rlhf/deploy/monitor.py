@@ -42,7 +42,7 @@ class DriftSignal:
     """One line of what is watched."""
 
     name: str
-    value: float
+    value: float | None  # None where it is not known
     level: float | None  # from which on it is an alarm; None where none is known
     alarm: bool
     about: str = ""  # what deviates most, or how it was measured
@@ -283,10 +283,10 @@ def _compared(
         for f in drift.compare(seen)
     ]
     if observed.sees and pictures is None:
-        unlike = "not known: pictures are recorded on one side, and drawn or missing on the other; see --reference"
-        signals.append(DriftSignal("features", 0.0, None, False, unlike))
+        unlike = "not known: pictures of both sides have to be recorded, or drawn from states; see --reference"
+        signals.append(DriftSignal("features", None, None, False, unlike))
     if observed.kind == "none":
-        signals.append(DriftSignal("disagreement", 0.0, None, False, f"not known: {why}"))
+        signals.append(DriftSignal("disagreement", None, None, False, f"not known: {why}"))
     unusual = [
         (episode, drift.unusual(one), [obs_names[column] for column in one.columns])
         for episode, one in zip(episodes, seen, strict=True)
