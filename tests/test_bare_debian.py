@@ -1,4 +1,4 @@
-"""The first command of README.md in a bare Debian that has python3, make and git, and no other dependency."""
+"""What README.md and the guides begin with, in a bare Debian that has python3, make and git, and nothing else."""
 
 import os
 import re
@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -18,6 +19,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not HAS_WHAT_IT_TAKES, reason="only root can make a Debian root, with debootstrap"),
 ]
+MINUTES = 15.0  # by the clock, of an idle machine, to a task of one's own
 ON_DISK = 1.5 * 2**30  # bytes: of the packages and of what installers keep for the next time
 SETTINGS = (
     "/etc/pip.conf",
@@ -126,3 +128,29 @@ def test_the_demo_of_a_bare_debian_installs_little_and_works(debian: Debian) -> 
     done = debian.run("make demo-quick")
     assert "Report: " in done
     assert (debian.checkout / "recordings/runs/quick/report.html").stat().st_size > 10_000
+
+
+def test_from_zero_to_a_task_of_ones_own(debian: Debian) -> None:
+    """The path of a reader who copies what docs/guides/your-task.md shows; a simulated teacher answers."""
+    guide = (ROOT / "docs" / "guides" / "your-task.md").read_text()
+    found = re.search(r"^  ```python\n(.*?)^  ```$", guide, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    drives_itself = found[1].replace("\n  ", "\n    ").replace("  def", "\n    def", 1)
+    task = (ROOT / "tests" / "guests" / "my_tasks.py").read_text() + drives_itself
+    (debian.checkout / "my_tasks.py").write_text(task)
+    began, spent = time.monotonic(), os.times()
+    name = "my_tasks:PressButton"
+    for line in (
+        "make demo-quick",
+        f".venv/bin/robo-rlhf check {name}",
+        f".venv/bin/robo-rlhf record --task {name} --dataset pressed --device scripted --episodes 12",
+        f".venv/bin/robo-rlhf train bc --task {name} --dataset pressed --run pressed",
+        f".venv/bin/robo-rlhf run --task {name} --dataset pressed --labels 24 --rounds 1 --preset quick --run mine",
+    ):
+        debian.run(line)
+        print(f"{(time.monotonic() - began) / 60:.1f} min: {line}")
+    now = os.times()
+    processor = now.children_user + now.children_system - spent.children_user - spent.children_system
+    print(f"{(time.monotonic() - began) / 60:.1f} min by the clock, {processor:.0f} s of the processor")
+    assert (debian.checkout / "recordings/runs/mine/report.html").stat().st_size > 10_000
+    assert time.monotonic() - began <= 60 * MINUTES

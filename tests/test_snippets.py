@@ -233,9 +233,9 @@ sys.modules |= {"lerobot": types, "lerobot.robots": types, "lerobot.robots.so101
 """
 BESIDE: Mapping[tuple[str, int], str] = {  # (page, block of Python) → what a reader has beside it
     ("guides/deploying.md", 1): SENSORS,
-    ("guides/deploying.md", 5): LEROBOT,
+    ("guides/deploying.md", 6): LEROBOT,
 }
-SERVED = {("guides/deploying.md", 5)}  # blocks that ask a policy's server, as the block before them does
+SERVED = {("guides/deploying.md", 6): 4}  # block that asks a policy's server → the block whose function it calls
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in {*ELSEWHERE, *PARSED}])
@@ -245,7 +245,7 @@ def test_what_a_page_shows_runs(page: str, reader: Reader) -> None:
         BEFORE.get((page, number), lambda _: None)(reader)
         if (page, number) in SERVED:
             with reader.policy_served() as address:
-                code = BESIDE[page, number] + blocks[number - 1][1] + text
+                code = BESIDE[page, number] + blocks[SERVED[page, number]][1] + text
                 reader.python_block(code.replace("http://127.0.0.1:8000", address))
             continue
         if kind == "python":

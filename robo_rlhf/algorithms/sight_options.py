@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.registry import Choices, known
+from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.vision.encoders import ENCODERS
 from robo_rlhf.vision.sight import Sight, check_cameras, shown_columns
@@ -74,10 +75,7 @@ class SightOptions:
         if sight is not None and recorded is not None:
             check_cameras(sight.cameras, recorded)
         elif sight is not None:
-            from robo_rlhf.sim.rendering.renderer import load_model
-            from robo_rlhf.sim.rendering.scene_cameras import DEFAULT_CAMERA, camera_names
-
-            check_cameras(sight.cameras, dict.fromkeys([*camera_names(load_model(task)), DEFAULT_CAMERA]))
+            check_cameras(sight.cameras, _cameras_of(task))
 
     def columns(self, task: str) -> tuple[int, ...] | None:
         """Return the indices of the columns that are seen; None for all. Raises as `check_sight`."""
@@ -141,6 +139,25 @@ class SightOptions:
 
         episodes = [as_shown(episode) for episode in episodes]
         return see_episodes(episodes, sight, FrameCache(home / FRAMES), folder=folder, progress=progress)
+
+
+def _cameras_of(task: str) -> "Mapping[str, str]":
+    """Return the cameras of a task by name, those in its observations too: why it is none, or an empty text."""
+    from robo_rlhf.sim.rendering.renderer import load_model
+    from robo_rlhf.sim.rendering.scene_cameras import DEFAULT_CAMERA, camera_names
+
+    observed: Mapping[str, str] = {}
+    if is_outside(task):
+        from robo_rlhf.sim.external.replay import observed_cameras
+
+        observed = observed_cameras(task)
+    try:
+        drawn = (*camera_names(load_model(task)), DEFAULT_CAMERA)
+    except InvalidValueError:  # it is not MuJoCo
+        if not observed:
+            raise
+        drawn = ()
+    return {**observed, **dict.fromkeys(drawn, "")} | {name: why for name, why in observed.items() if not why}
 
 
 def _words(text: str) -> tuple[str, ...]:

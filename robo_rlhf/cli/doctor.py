@@ -154,7 +154,7 @@ def env_rows(name: str) -> dict[str, object]:
     env = ExternalVecEnv(name, 1)
     env.close()
     proof, blind = proof_of(recipe, again=True), why_not_rendered(name)
-    pictures = f"; left out, as pictures: {', '.join(env.left_out)}" if env.left_out else ""
+    pictures = f"; cameras: {', '.join(env.observed_cameras)}" if env.observed_cameras else ""
     return {
         "environment": name,
         "runs with": listed(versions_of(recipe.spec)),

@@ -1,6 +1,6 @@
 """Statistics for small samples: intervals for shares and means, robust means, rank correlation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import comb
 from statistics import NormalDist
 from typing import NamedTuple
@@ -51,12 +51,41 @@ def paired_share(old: Array, new: Array, confidence: float = 0.95) -> Interval:
     cross = both * neither - only_old * only_new
     phi = max(cross - m / 2, 0) if cross > 0 else cross
     correlation = phi / spread**0.5 if spread else 0.0
-    value = after.value - before.value
-    down, up = after.value - after.low, after.high - after.value  # (new)
-    before_down, before_up = before.value - before.low, before.high - before.value
-    below = down**2 - 2 * correlation * down * before_up + before_up**2
-    above = up**2 - 2 * correlation * up * before_down + before_down**2
-    return Interval(value, value - max(below, 0.0) ** 0.5, value + max(above, 0.0) ** 0.5)
+    return _newcombe(before, after, correlation)
+
+
+def clustered_share(hits: Array, cluster: Array, confidence: float = 0.95) -> Interval:
+    """Return the share of cases that are right, where cases of one cluster resemble each other.
+
+    Several answers to one question are such a cluster: one mistake of a model about the clips makes all of them wrong.
+    It is Wilson's interval of as many independent cases as have the variance between clusters (Kish 1965, "Survey
+    sampling": effective sample size; Liang and Zeger 1986).
+
+    Args:
+        hits: whether each case is right (M,), bool or in {0, 1}; at least one.
+        cluster: the name of the cluster of each case (M,).
+        confidence: of the interval.
+    """
+    share, sums = _cluster_sums(hits, cluster)
+    variance, usual, count = _cluster_covariance(sums, sums), share * (1 - share), float(len(hits))
+    if not usual:  # all alike: a cluster tells one thing
+        count = len(sums)
+    elif variance:
+        count = min(usual / variance, count)
+    return wilson(share * count, count, confidence)
+
+
+def clustered_difference(old: tuple[Array, Array], new: tuple[Array, Array], confidence: float = 0.95) -> Interval:
+    """Return the difference new - old of two shares, each (hits, cluster) as `clustered_share` takes them.
+
+    Clusters of the same name are the same cluster, so that shares which go together, or against each other, count so.
+    Newcombe 1998, method 10, with the correlation of the shares over clusters.
+    """
+    (_, before), (_, after) = _cluster_sums(*old), _cluster_sums(*new)
+    both = [_cluster_covariance(sums, sums) for sums in (before, after)]
+    spread = float(np.sqrt(both[0] * both[1]))
+    correlation = float(np.clip(_cluster_covariance(before, after) / spread, -1, 1)) if spread else 0.0
+    return _newcombe(clustered_share(*old, confidence), clustered_share(*new, confidence), correlation)
 
 
 def share_difference(old: tuple[float, float], new: tuple[float, float], confidence: float = 0.95) -> Interval:
@@ -64,11 +93,7 @@ def share_difference(old: tuple[float, float], new: tuple[float, float], confide
 
     Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10.
     """
-    before, after = wilson(*old, confidence), wilson(*new, confidence)
-    value = after.value - before.value
-    below = ((after.value - after.low) ** 2 + (before.high - before.value) ** 2) ** 0.5
-    above = ((after.high - after.value) ** 2 + (before.value - before.low) ** 2) ** 0.5
-    return Interval(value, value - below, value + above)
+    return _newcombe(wilson(*old, confidence), wilson(*new, confidence), 0.0)
 
 
 def bootstrap_difference(old: Array, new: Array, confidence: float = 0.95) -> Interval:
@@ -177,6 +202,31 @@ def spearman(a: Array, b: Array) -> float:
     ranks = [_ranks(x) - (len(x) - 1) / 2 for x in (a, b)]
     scale = float(np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
     return float((ranks[0] * ranks[1]).sum()) / scale if scale else float("nan")
+
+
+def _newcombe(before: Interval, after: Interval, correlation: float) -> Interval:
+    """Return the difference of two shares whose estimates are correlated."""
+    value = after.value - before.value
+    down, up = after.value - after.low, after.high - after.value
+    before_down, before_up = before.value - before.low, before.high - before.value
+    below = down**2 - 2 * correlation * down * before_up + before_up**2
+    above = up**2 - 2 * correlation * up * before_down + before_down**2
+    return Interval(value, value - max(below, 0.0) ** 0.5, value + max(above, 0.0) ** 0.5)
+
+
+def _cluster_sums(hits: Array, cluster: Array) -> tuple[float, dict[object, float]]:
+    """Return a share, and of each cluster what it adds to the error of that share."""
+    share = float(np.mean(hits))
+    names, place = np.unique(cluster, return_inverse=True)
+    sums = np.bincount(place, np.asarray(hits, np.float64) - share) / len(hits)
+    return share, dict(zip(names.tolist(), sums.tolist(), strict=True))
+
+
+def _cluster_covariance(one: Mapping[object, float], other: Mapping[object, float]) -> float:
+    """Return the covariance of two shares; 0 where there is one cluster."""
+    count = len({*one, *other})
+    total = sum(value * other.get(name, 0.0) for name, value in one.items())
+    return total * count / (count - 1) if count > 1 else 0.0
 
 
 def _percentiles(value: float, resampled: Array, confidence: float) -> Interval:

@@ -4,7 +4,8 @@ Each episode becomes a few numbers of four families, each a mean over its steps:
 
     values        of each column of the observations: its z-score, and the square of that
     changes       of each column: the error of a prediction of its next step [deviations], and the square of that
-    features      of the policy: how far its last hidden layer is from training (Mahalanobis, of principal components)
+    features      of the policy: how far its last hidden layer, or what its encoders make of pictures, is from training
+                  (Mahalanobis, of principal components)
     disagreement  of an ensemble, or of the samples of a policy that samples
 
 The training episodes are parted: the prediction is fitted on one half; with the other, held out, episodes in use are
@@ -13,7 +14,7 @@ held-out episodes, compared with the rest of them, stay below but for 1 in 100.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.policies.base import TrainedPolicy, mlp
 from robo_rlhf.sim.envs.partial_observation import ObservationMask
 
-FORMAT = 1
+FORMAT = 2
 FAMILIES = ("values", "changes", "features", "disagreement")
 WINDOW, FIRST = 20, 5  # episodes that are compared at once: the newest, and at least
 LEAST = 20  # episodes that a reference must have
@@ -38,6 +39,9 @@ CLIP_Z, CLIP_ERROR, COMPONENTS = 4.0, 5.0, 16
 SAMPLES, EVERY = 4, 4  # of a policy that samples; steps of which the policy is asked about one
 STD_FLOOR = 1e-3  # as of `Normalizer`
 UNUSUAL = 0.999  # quantile of held-out steps against which a moment is held
+
+
+Pictures = Callable[[Episode], Mapping[str, Array]]  # camera → (n, H, W, 3) uint8, of every `EVERY`-th frame
 
 
 class Watched(NamedTuple):
@@ -65,26 +69,38 @@ class Found(NamedTuple):
 class ObservedPolicy:
     """A policy, or several trained alike: what they would do at each step of an episode, and their features."""
 
-    def __init__(self, policies: Sequence[TrainedPolicy], obs_names: Sequence[str], delay: int | None = None) -> None:
-        """Watch `policies`, the first of which is in use; `delay` is that of their observation mask."""
-        self.policies = policies
+    def __init__(
+        self,
+        policies: Sequence[TrainedPolicy],
+        obs_names: Sequence[str],
+        delay: int | None = None,
+        pictures: Pictures | None = None,
+    ) -> None:
+        """Watch `policies`, the first of which is in use.
+
+        Args:
+            policies: trained alike.
+            obs_names: of the columns.
+            delay: that of their observation mask.
+            pictures: returns what a policy with cameras saw; its features are not watched where None.
+        """
+        self.policies, self.pictures = policies, pictures
         self.mask = None if delay is None else ObservationMask(list(obs_names), delay)
         parts = policies[0].parts()
         noisy, self.sees = any(part.noise for part in parts), any(part.pictures for part in parts)
         alone = f"{SAMPLES} samples" if noisy and not self.sees else "none"
         self.kind = f"ensemble of {len(policies)}" if len(policies) > 1 and not self.sees else alone
 
-    def look(self, obs: Array) -> tuple[Array | None, Array | None]:
-        """Return features (T, k) at observations (T, obs_dim), and the disagreement (T,) about each action, if any.
+    def look(self, episode: Episode) -> tuple[Array | None, Array | None]:
+        """Return features (T+1, k) at the frames of an episode, and the disagreement (T+1,) about each action, if any.
 
-        There are none of a policy with cameras: what it saw is in videos, whose pictures are not those that it got.
-
-        The policy is asked about every `EVERY`-th step; the steps up to the next have what it gives there.
+        The policy is asked about every `EVERY`-th frame; those up to the next have what it gives there. Of one with
+        cameras the features are those of its encoders, and no disagreement is known.
         """
+        step = np.arange(len(episode.obs)) // EVERY
         if self.sees:
-            return None, None
-        obs = self._seen(obs)
-        step = np.arange(len(obs)) // EVERY
+            return (None if self.pictures is None else self._encoded(self.pictures(episode))[step]), None
+        obs = self._seen(episode.obs)
         with torch.inference_mode():
             actions, features = self._act(self.policies[0], obs, 0)
             if self.kind == "none":
@@ -94,6 +110,12 @@ class ObservedPolicy:
             else:
                 several = [actions, *(self._act(self.policies[0], obs, k)[0] for k in range(1, SAMPLES))]
         return features[step], np.stack(several).std(0).mean(-1)[step]
+
+    def _encoded(self, pictures: Mapping[str, Array]) -> Array:
+        part = self.policies[0].parts()[0]
+        with torch.inference_mode():
+            features: Array = part.function(*(torch.from_numpy(pictures[name]) for name in part.pictures)).numpy()
+        return features
 
     def _seen(self, obs: Array) -> Array:
         if self.mask is None:
@@ -180,9 +202,7 @@ class Drift:
         self.net.load_state_dict(weights)
 
     @classmethod
-    def fit(
-        cls, observed: ObservedPolicy, episodes: Sequence[Episode], obs_names: Sequence[str], about: Mapping[str, Any]
-    ) -> "Drift":
+    def fit(cls, observed: ObservedPolicy, episodes: Sequence[Episode], obs_names: Sequence[str]) -> "Drift":
         """Learn from training episodes, half of which are held out.
 
         Raises:
@@ -204,14 +224,14 @@ class Drift:
         }
         net = _fitted(_scaled(x, arrays), y / arrays["output_std"])
         arrays |= {f"net/{name}": value.numpy() for name, value in net.state_dict().items()}
-        looks = [features for e in fitted if (features := observed.look(e.obs)[0]) is not None]
+        looks = [features for e in fitted if (features := observed.look(e)[0]) is not None]
         if looks:
             features = np.concatenate(looks).astype(np.float64)
             arrays["feature_mean"] = features.mean(0)
             _, sizes, axes = np.linalg.svd(features - features.mean(0), full_matrices=False)
             kept = min(COMPONENTS, len(sizes))
             arrays["feature_axes"] = axes[:kept].T / (sizes[:kept] / np.sqrt(len(features))).clip(STD_FLOOR)
-        empty = {"obs_names": list(obs_names), "levels": {}, "steps": {}, "disagreement": observed.kind, **about}
+        empty: dict[str, Any] = {"obs_names": list(obs_names), "levels": {}, "steps": {}, "disagreement": observed.kind}
         made = cls(arrays, empty)
         seen = [made.watch(e, observed) for e in held_out]
         for family in seen[0].numbers:
@@ -229,7 +249,7 @@ class Drift:
             mean, log_std = self.net(torch.from_numpy(_scaled(x, self.arrays)))
         error = (y / self.arrays["output_std"] - mean.numpy()) * np.exp(-log_std.numpy())
         clipped = error.clip(-CLIP_ERROR, CLIP_ERROR)
-        features, disagreement = observed.look(episode.obs)
+        features, disagreement = observed.look(episode)
         numbers = {
             "values": np.concatenate([z.mean(0), (z**2).mean(0)]),
             "changes": np.concatenate([clipped.mean(0), (clipped**2).mean(0)]),
@@ -301,7 +321,11 @@ def _scaled(x: Array, scale: Mapping[str, Array]) -> Array:
 
 
 def _fitted(x: Array, y: Array) -> Prediction:
-    """Return the prediction of y (M, outputs) from x (M, inputs), of the largest likelihood."""
+    """Return the prediction of y (M, outputs) from x (M, inputs).
+
+    Its likelihood is weighted by the predicted deviation (Seitzer et al. 2022, beta 0.5): else rare large changes, as
+    of a gripper that closes, are explained by large deviations, and their means are not learned.
+    """
     inputs, outputs = torch.from_numpy(x), torch.from_numpy(y.astype(np.float32))
     generator = torch.Generator().manual_seed(0)
     with seeded(0):
@@ -312,7 +336,7 @@ def _fitted(x: Array, y: Array) -> Prediction:
         rows = torch.randint(len(inputs), (BATCH,), generator=generator)
         mean, log_std = net(inputs[rows])
         error = ((outputs[rows] - mean) * torch.exp(-log_std)).clamp(-20.0, 20.0)
-        loss = (error.square() / 2 + log_std).mean()
+        loss = ((error.square() / 2 + log_std) * log_std.detach().exp()).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -4,10 +4,10 @@ What was found last lies beside the episodes in `monitor.json`, which the monito
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,10 @@ from robo_rlhf.feedback.judgeable import check_questions
 from robo_rlhf.feedback.records import Question, question_id
 from robo_rlhf.feedback.store import Store
 
+if TYPE_CHECKING:
+    from robo_rlhf.deploy.drift import Pictures
+    from robo_rlhf.vision.sight import Sight
+
 STATE = "monitor.json"  # in the folder of the dataset
 MOMENTS, SECONDS = 5, 2.0  # that look newest; [s] of each
 WINDOW = 20  # episodes, as of `drift`
@@ -38,7 +42,7 @@ class DriftSignal:
     """One line of what is watched."""
 
     name: str
-    value: float
+    value: float | None  # None where it is not known
     level: float | None  # from which on it is an alarm; None where none is known
     alarm: bool
     about: str = ""  # what deviates most, or how it was measured
@@ -224,55 +228,92 @@ def watch(home: Path, dataset: str, checkpoint: Path, policy: str, reference: st
         NotFoundError: there is no such dataset.
         InvalidValueError: too few episodes, or of another task or other columns.
     """
-    from robo_rlhf.deploy.drift import FIRST, Drift, ObservedPolicy, key_of
-    from robo_rlhf.policies.checkpoint import load_meta, load_policy
+    from robo_rlhf.deploy.drift import FIRST
+    from robo_rlhf.policies.checkpoint import load_meta
 
-    meta = load_meta(checkpoint)
+    task = load_meta(checkpoint)["task"]
     source = Dataset(require_dataset(home, dataset))
-    newest = [info.meta.id for info in source.list(task=meta["task"])][-WINDOW:]
+    newest = [info.meta.id for info in source.list(task=task)][-WINDOW:]
     if len(newest) < FIRST:
-        given = f"{len(newest)} of {meta['task']} in {dataset}"
+        given = f"{len(newest)} of {task} in {dataset}"
         raise InvalidValueError("episodes to look at", given, f"at least {FIRST} of the task of the policy")
     name, ids = (reference, None) if reference else training_set(checkpoint, home)
     usual = Dataset(require_dataset(home, name))
-    known = [info.meta.id for info in usual.list(task=meta["task"]) if info.meta.outcome == "success" or reference]
-    others = [one for one in known if one not in (ids or ())]
-    chosen = (
-        others if ids and len(others) >= 2 * WINDOW else known
-    )  # those that the policy has not seen, if there are enough
-    members = sorted(checkpoint.parents[1].glob("seed-*/checkpoints/policy.safetensors"))
-    policies = [load_policy(path) for path in (checkpoint, *members)] if members else [load_policy(checkpoint)]
+    known = [info.meta.id for info in usual.list(task=task) if info.meta.outcome == "success" or reference]
+    others = [one for one in known if one not in (ids or ())]  # those that the policy has not seen, if there are enough
+    chosen = others if ids and len(others) >= 2 * WINDOW else known
     episodes = list(source.load_all(newest))
-    obs_names = list(episodes[-1].meta.obs_names) or [f"obs_{k}" for k in range(episodes[-1].obs.shape[1])]
+    signals, moments = _compared(home, checkpoint, (source, episodes), (usual, chosen))
+    good = [info.meta.outcome for info in usual.list() if info.meta.outcome != "aborted"] if reference else []
+    success = (good.count("success") / len(good), len(good)) if good else usual_success(checkpoint)
+    signals += reported(episodes, success)
+    found = Monitor(policy, name, len(newest), signals, moments, now())
+    write_json(source.path / STATE, found.as_json())
+    return found
+
+
+def _compared(
+    home: Path, checkpoint: Path, used: tuple[Dataset, list[Episode]], usual: tuple[Dataset, list[str]]
+) -> tuple[list[DriftSignal], list[NewMoment]]:
+    """Return what episodes of a dataset show against the ids of a usual one, and the moments that look new."""
+    from robo_rlhf.deploy.drift import Drift, ObservedPolicy, key_of
+    from robo_rlhf.policies.checkpoint import load_meta, load_policy
+
+    members = sorted(checkpoint.parents[1].glob("seed-*/checkpoints/policy.safetensors"))
+    policies = [load_policy(path) for path in (checkpoint, *members)]
+    episodes = used[1]
     for episode in episodes:
         _check_columns(episode, policies[0].obs_dim, policies[0].act_dim)
-    observed = ObservedPolicy(policies, obs_names, meta.get("mask_delay"))
+    obs_names = list(episodes[-1].meta.obs_names) or [f"obs_{k}" for k in range(episodes[-1].obs.shape[1])]
+    pictures, why = None, "one policy, which does not sample"
+    if policies[0].sight is not None:
+        folders = {name: usual[0].path for name in usual[1]} | {e.meta.id: used[0].path for e in episodes}
+        pictures, why = _pictures(home, policies[0].sight, folders), "of a policy with cameras"
+    observed = ObservedPolicy(policies, obs_names, load_meta(checkpoint).get("mask_delay"), pictures)
     content = [hashlib.sha256(read_whole(path, "Train it again.")).hexdigest() for path in (checkpoint, *members)]
-    path = home / "cache" / "drift" / f"{key_of(content, str(usual.path), chosen)}.safetensors"
+    key = key_of(content, str(usual[0].path), usual[1], pictures is None)
+    path = home / "cache" / "drift" / f"{key}.safetensors"
     drift = Drift.load(path)
     if drift is None:
-        drift = Drift.fit(observed, list(usual.load_all(chosen)), obs_names, {"policy": policy, "reference": name})
+        drift = Drift.fit(observed, list(usual[0].load_all(usual[1])), obs_names)
         drift.save(path)
     seen = [drift.watch(episode, observed) for episode in episodes]
     signals = [
         DriftSignal(f.family, f.value, f.level, f.alarm, _about(f.family, f.name, observed.kind))
         for f in drift.compare(seen)
     ]
+    if observed.sees and pictures is None:
+        unlike = "not known: pictures of both sides have to be recorded, or drawn from states; see --reference"
+        signals.append(DriftSignal("features", None, None, False, unlike))
     if observed.kind == "none":
-        why = "of a policy with cameras" if observed.sees else "one policy, which does not sample"
-        names = ["features", "disagreement"] if observed.sees else ["disagreement"]
-        signals += [DriftSignal(name, 0.0, None, False, f"not known: {why}") for name in names]
-    good = [info.meta.outcome for info in usual.list() if info.meta.outcome != "aborted"] if reference else []
-    success = (good.count("success") / len(good), len(good)) if good else usual_success(checkpoint)
+        signals.append(DriftSignal("disagreement", None, None, False, f"not known: {why}"))
     unusual = [
         (episode, drift.unusual(one), [obs_names[column] for column in one.columns])
         for episode, one in zip(episodes, seen, strict=True)
     ]
-    found = Monitor(
-        policy, name, len(episodes), [*signals, *reported(episodes, success)], newest_moments(unusual), now()
-    )
-    write_json(source.path / STATE, found.as_json())
-    return found
+    return signals, newest_moments(unusual)
+
+
+def _pictures(home: Path, sight: "Sight", folders: Mapping[str, Path]) -> "Pictures | None":
+    """Return what shows the pictures of episodes, by the folders of their ids; None unless all are by the same means.
+
+    Those of a video have been compressed, so they are far from those that are drawn, whatever the policy meets.
+    """
+    from robo_rlhf.deploy.drift import EVERY
+    from robo_rlhf.vision.episode_pictures import see_episodes
+    from robo_rlhf.vision.frame_cache import FRAMES, FrameCache
+
+    access = [open_access(folder / "episodes" / f"{name}.parquet") for name, folder in folders.items()]
+    seen = {one.show if one.show != "frames" or set(sight.cameras) <= set(one.videos) else None for one in access}
+    if len(seen) > 1 or None in seen:
+        return None
+    plain, cache = replace(sight, looks=0), FrameCache(home / FRAMES)
+
+    def pictures(episode: Episode) -> dict[str, Array]:
+        found = see_episodes([episode], plain, cache, folder=folders[episode.meta.id], every=EVERY)
+        return found.take(np.arange(len(found)))
+
+    return pictures
 
 
 def _about(family: str, name: str, kind: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError
 
-LARGEST = 2**20  # bytes of a message
+LARGEST = 4 * 2**20  # bytes of a message: two cameras of 640 by 480, or three of 224 as lists in JSON
 MANY = 4096  # items of a list or an object, columns of an array
 KINDS = "fiub"  # floats, integers and booleans
 

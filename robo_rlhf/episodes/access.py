@@ -87,7 +87,7 @@ class EpisodeAccess:
         """Return the frames of these numbers, which rise, as images (K, H, W, 3) uint8.
 
         `camera` is one of the scene for states, and one of `videos` for recorded frames; a replay has only the camera
-        of its environment.
+        of its environment. Those that the environment observes are shown by a replay, see `observed`.
 
         Raises:
             NotNowError: it cannot be shown.
@@ -102,6 +102,8 @@ class EpisodeAccess:
         if not chosen or not rising or not 0 <= chosen[0] <= chosen[-1] <= len(self._episode):
             given, expected = f"{chosen[0]} to {chosen[-1]}" if chosen else "none", f"0 to {len(self._episode)}, rising"
             raise InvalidValueError(f"frames of episode {self.meta.id}", given, expected)
+        if camera in self.observed:
+            return draw_replayed(self._episode, chosen, width, height, camera)
         match self.show:
             case "state":
                 return draw_states(self._episode, self.scene, chosen, camera, width, height)
@@ -109,6 +111,15 @@ class EpisodeAccess:
                 return draw_replayed(self._episode, chosen, width, height)
             case "frames":
                 return draw_recorded(self._episode, self.videos, chosen, camera, width, height)
+
+    @cached_property
+    def observed(self) -> tuple[str, ...]:
+        """The cameras whose pictures its environment observes; an environment is made for it."""
+        if not is_outside(self.meta.task) or self.show not in ("state", "replay"):
+            return ()
+        from robo_rlhf.sim.external.replay import observed_cameras
+
+        return tuple(name for name, why in observed_cameras(self.meta.task).items() if not why)
 
     def state(self, k: int) -> Array:
         """Return the simulator state (nstate,) by which frame `k` is entered; raises as `require_state`."""

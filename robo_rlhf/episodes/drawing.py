@@ -24,13 +24,15 @@ def draw_states(episode: Episode, scene: str, chosen: Sequence[int], camera: str
         return renderer.frames(episode.state[list(chosen)], camera)
 
 
-def draw_replayed(episode: Episode, chosen: Sequence[int], width: int, height: int) -> Array:
+def draw_replayed(episode: Episode, chosen: Sequence[int], width: int, height: int, camera: str = "") -> Array:
     """Return frames `chosen` of an episode (K, height, width, 3) uint8, rendered during a replay of its actions.
+
+    With a `camera` they are its pictures in the observations, see `observed_cameras`.
 
     Raises:
         InvalidValueError: the environment takes another course than recorded, or cannot render images.
     """
-    replay = replay_frames(episode, chosen)
+    replay = replay_frames(episode, chosen, camera)
     largest = max(1.0, float(np.abs(episode.obs).max(initial=0.0)))
     if not replay.deviation <= STRAYS * largest:
         given = f"observations that are off by up to {replay.deviation:.2g}"

@@ -95,6 +95,7 @@ class QueryKind(ABC):
     layout: Layout = "choice"
     num_clips: range = range(1, 2)  # how many clips a question may have
     clips_asked: int = 0  # how many clips a question of a run has; 0 for the fewest
+    of_recordings: bool = True  # whether it can be asked about any clips of recorded episodes
     controls: tuple[Control, ...]
     needs: Literal["returns", "steps", "success"] = "returns"
     """The input of `log_likelihood` and `predict`, and so what the answers train: a reward, or a success head."""

@@ -201,8 +201,8 @@ class PipelineConfig(CheckedSettings):
     """Episodes per round of self-imitation."""
     alarm_questions: Annotated[int | None, at_least(0)] = None
     """Questions a round, in addition to `labels`, that are held out to compare the newest policy with the one before:
-    where people prefer the older one while the learned reward rises, it is continued with. Where empty: 10 in runs
-    that people answer, else none."""
+    where people prefer the older one while the learned reward rises, it is continued with. As many are asked about the
+    last policy, and half as many ratings of it. Where empty: 10 in runs that people answer, else none."""
     self_imitation_updates: WholeNumber = 0
     """Gradient steps per round of self-imitation; 0: those of `clone`."""
     gate: bool = False
@@ -371,8 +371,11 @@ class PipelineConfig(CheckedSettings):
         return number / self.rounds
 
     def answered_in(self, number: int) -> int:
-        """Return the newest round whose questions are answered when round `number` begins to fine-tune."""
-        return number - 1 if self.meanwhile and number > 1 else number
+        """Return the newest round whose questions are answered when round `number` begins to fine-tune.
+
+        The one after the last fine-tunes nothing: what it asks about the last policy is waited for.
+        """
+        return number - 1 if self.meanwhile and 1 < number <= self.rounds else number
 
     def iterations_of(self, number: int) -> int:
         """Return the iterations of round `number`, from 1: later rounds, whose reward is better, take more."""

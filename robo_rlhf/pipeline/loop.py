@@ -14,7 +14,7 @@ from robo_rlhf.pipeline.recipe.deciding import deciding, measured
 from robo_rlhf.pipeline.recipe.forecast import forecast
 from robo_rlhf.pipeline.recipe.speed import Speed
 from robo_rlhf.pipeline.recipe.trials import choose_clone, clone_in_ways
-from robo_rlhf.pipeline.steps.alarm import listen
+from robo_rlhf.pipeline.steps.alarm import listen, questions_asked
 from robo_rlhf.pipeline.steps.chunk_execution import choose_execution_horizon
 from robo_rlhf.pipeline.steps.cloning import clone_demonstrations, untrained
 from robo_rlhf.pipeline.steps.evaluation import evaluate_policy, stored_evaluation
@@ -22,7 +22,7 @@ from robo_rlhf.pipeline.steps.exploration_noise import choose_exploration_noise
 from robo_rlhf.pipeline.steps.finetuning import base_policy, explore, fine_tunable, finetune
 from robo_rlhf.pipeline.steps.gate import gate, look_again
 from robo_rlhf.pipeline.steps.observers import Observer
-from robo_rlhf.pipeline.steps.questions import answer, ask, collect
+from robo_rlhf.pipeline.steps.questions import answer, ask, ask_about_last, collect
 from robo_rlhf.pipeline.steps.reward import learn_reward
 from robo_rlhf.pipeline.steps.self_imitation import self_imitate
 from robo_rlhf.pipeline.steps.simulated_labels import known_reasons
@@ -101,7 +101,17 @@ def _rounds(context: Context) -> tuple[Evaluation, PipelinePolicy]:
         forecast(context, number)
     assert before is not None  # the first round made it
     first = made[0] if number > 1 else None  # which the gate of the only round compared with
-    return before, look_again(context, first, policy, number, "begun")
+    return before, _ask_about_last(context, made, look_again(context, first, policy, number, "begun"))
+
+
+def _ask_about_last(context: Context, made: list[PipelinePolicy], policy: PipelinePolicy) -> PipelinePolicy:
+    """Return the last policy, or the one before where people find the last worse; asked where rounds hold some out."""
+    number = context.config.rounds + 1
+    if not questions_asked(context) or policy.round < context.config.rounds:
+        return policy
+    collect(context, [policy], number)
+    answer(context, ask_about_last(context, number), number)
+    return listen(context, made, policy, number)
 
 
 def _start_from_best(context: Context, policy: PipelinePolicy) -> tuple[Context, PipelinePolicy, Evaluation]:

@@ -212,6 +212,7 @@ class Follower:
         self.report = report
         update = Update(self.number, human_answers(judged), time.perf_counter() - began, anew, report)
         self.run.log(update.number, update.metrics)
+        reward.keep(self.run, report, judged, questions, answers)
         found = reward.describe(self.config.learn, report, judged, questions, answers, self.extra)
         details = {"flips": {name: person["flip"] for name, person in found["people"].items()}}
         details |= {name: found[name] for name in PROGRESS_INTERVAL}

@@ -76,6 +76,7 @@ class AxesTrainer:
         self.model.fit_output(rewards[:, self.clips.mask.bool()])
         every = list(reports.values())
         people = sorted({i for report in every for i in report.people})
+        predicted = [report.predicted for report in every if report.predicted is not None]
         rounds = sorted({i for report in every for i in report.rounds})
         return FitReport(
             updates=self.step,
@@ -86,6 +87,7 @@ class AxesTrainer:
             rounds={i: pooled([report.rounds[i] for report in every if i in report.rounds]) for i in rounds},
             disagreement=float(rewards.sum(-1).std(0, correction=0).mean()),
             axes=reports,
+            predicted=predicted[0].joined(predicted[1:]) if predicted else None,
         )
 
     def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:

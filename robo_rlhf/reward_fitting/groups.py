@@ -8,12 +8,14 @@ import torch
 
 from robo_rlhf.accounts.groups import groups_of
 from robo_rlhf.core.errors import InvalidValueError
-from robo_rlhf.core.stats import Interval, share_difference, wilson
+from robo_rlhf.core.stats import Interval, clustered_difference, clustered_share
+from robo_rlhf.core.types import Array
 from robo_rlhf.feedback.axes import OVERALL
 from robo_rlhf.feedback.quality.report import weighted, weights_among
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.reward_fitting.answers import AnswerData
 from robo_rlhf.reward_fitting.clips import AnswerExamples
+from robo_rlhf.reward_fitting.held_out import HeldOutPredictions
 
 FEWEST = 10  # answers of a group, from which on it has a head of its own and its accuracy is compared
 
@@ -72,24 +74,33 @@ def split_by_group(judged: AnswerData, teams: Mapping[str, str]) -> AnswerData:
     return judged._replace(examples=[one for one in examples if len(one)])
 
 
-def group_accuracy(people: Mapping[str, Mapping[str, Any]], teams: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def group_accuracy(
+    predicted: HeldOutPredictions | None, people: Sequence[str], teams: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
     """Return how well a reward predicts the held-out answers of each group and of the rest, as a JSON object.
 
+    Answers to one question are right and wrong together, and count so in the intervals.
+
     Args:
-        people: annotator → statistics as `AnnotatorFit` has them.
+        predicted: the held-out answers.
+        people: the annotators, in the order of `predicted.annotator`.
         teams: annotator → the groups that they name.
     """
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
+    if predicted is None:
+        return found
+    sided = ~torch.isnan(predicted.right) & (predicted.annotator >= 0)
     for group, names in members(sorted(people), teams).items():
-        mine = _pooled([people[name] for name in names])
-        rest = _pooled([people[name] for name in people if name not in names])
-        if not mine[1]:
+        inside = torch.isin(predicted.annotator, torch.tensor([people.index(name) for name in names]))
+        mine, rest = (_hits(predicted, sided & who) for who in (inside, ~inside))
+        if not len(mine[0]):
             continue
-        row: dict[str, Any] = {"people": len(names), "answers": mine[1], "accuracy": wilson(*mine)._asdict()}
-        difference = share_difference(rest, mine) if rest[1] else None
-        row |= {"rest": wilson(*rest)._asdict() if rest[1] else None}
+        row: dict[str, Any] = {"people": len(names), "answers": len(mine[0])}
+        difference = clustered_difference(rest, mine) if len(rest[0]) else None
+        row |= {"accuracy": clustered_share(*mine)._asdict()}
+        row |= {"rest": clustered_share(*rest)._asdict() if len(rest[0]) else None}
         row |= {"difference": difference._asdict() if difference else None}
-        enough = mine[1] >= FEWEST and rest[1] >= FEWEST
+        enough = len(mine[0]) >= FEWEST and len(rest[0]) >= FEWEST
         found[group] = {**row, "served_badly": bool(enough and difference and difference.high < 0)}
     return found
 
@@ -117,11 +128,9 @@ def _by(one: AnswerExamples, people: Sequence[int]) -> int:
     return 0 if one.annotator is None else int(torch.isin(one.annotator, torch.tensor(people)).sum())
 
 
-def _pooled(fits: Sequence[Mapping[str, Any]]) -> tuple[float, int]:
-    """Return of how many held-out answers of some people how many were predicted: (right, all)."""
-    scores = [fit["held_out"] for fit in fits if fit["held_out"]["sided"]]
-    right = sum(score["accuracy"] * score["sided"] for score in scores)
-    return float(right), sum(score["sided"] for score in scores)
+def _hits(predicted: HeldOutPredictions, rows: torch.Tensor) -> tuple[Array, Array]:
+    """Return whether some answers were predicted, and their questions."""
+    return predicted.right[rows].numpy(), predicted.question[rows].numpy()
 
 
 def _words(share: Mapping[str, float]) -> str:

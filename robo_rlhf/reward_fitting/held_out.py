@@ -66,7 +66,8 @@ class HeldOut(NamedTuple):
             for member, out in enumerate(mask):
                 view, values = judged[member : member + 1, out], group.values[out]
                 likely = group.likelihood.log_likelihood(view, values, torch.zeros(len(values)))
-                columns.append((*group.likelihood.predict(view, values), -likely[0], who[out], when[out]))
+                about = (who[out], when[out], group.fold[out])
+                columns.append((*group.likelihood.predict(view, values), -likely[0], *about))
         return HeldOutPredictions(*(torch.cat(column) for column in zip(*columns, strict=True)))
 
     def flip_rates(self, thought: EnsembleScores, people: int, usual: float) -> Tensor:
@@ -108,6 +109,11 @@ class HeldOutPredictions(NamedTuple):
     loss: Tensor  # (N,) [nat]
     annotator: Tensor  # (N,), -1 for no annotator
     round: Tensor  # (N,), -1 for none
+    question: Tensor  # (N,) the question, see `AnswerExamples.fold`; several answers may be to one
+
+    def joined(self, others: Sequence["HeldOutPredictions"]) -> "HeldOutPredictions":
+        """Return these predictions and then the others."""
+        return HeldOutPredictions(*(torch.cat(column) for column in zip(self, *others, strict=True)))
 
     def scores(self, rows: Tensor | None = None) -> Scores:
         """Return the scores of some rows (N,) bool, or of all."""

@@ -6,7 +6,7 @@ predict its held-out answers best, and calibration is measured on held-out answe
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -29,7 +29,7 @@ from robo_rlhf.core.runs import Run, fitting
 from robo_rlhf.core.types import Array
 from robo_rlhf.reward_fitting.calibration import member_temperature, pooled_temperature
 from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors
-from robo_rlhf.reward_fitting.held_out import AnnotatorFit, HeldOut
+from robo_rlhf.reward_fitting.held_out import AnnotatorFit, HeldOut, HeldOutPredictions
 from robo_rlhf.reward_fitting.sampling import Sampler
 from robo_rlhf.reward_fitting.scores import (
     EnsembleScores,
@@ -62,10 +62,13 @@ class FitReport:
     rounds: dict[int, Scores] = field(default_factory=dict)  # held-out answers by round
     disagreement: float = 0.0  # mean deviation of the members' calibrated scores of a clip
     axes: dict[str, "FitReport"] = field(default_factory=dict)  # of each named axis, where there are several heads
+    predicted: HeldOutPredictions | None = None  # of each held-out answer; None where none is held out
 
     def as_json(self) -> dict[str, Any]:
-        """Return a JSON object."""
-        return asdict(self)
+        """Return a JSON object, without the single predictions."""
+        found = asdict(replace(self, predicted=None, axes={}))
+        del found["predicted"]
+        return {**found, "axes": {name: one.as_json() for name, one in self.axes.items()}}
 
 
 class Trainer(Protocol):
@@ -202,6 +205,7 @@ class RewardTrainer:
         thought = scores_from_rewards(rewards, self.groups) if places is None else self._ensemble_scores()
         judged = rewards if places is None else rewards[:, places]
         held_out, temperature, people, rounds = Scores(0, 0, None, None, None), 1.0, dict[int, AnnotatorFit](), {}
+        predicted = None
         if self.holds_out:
             rates = self._rates() if self.learns_flip else [torch.zeros_like(group.weight) for group in self.groups]
             alone = member_temperature(self.held, thought, rates)
@@ -216,7 +220,7 @@ class RewardTrainer:
         trained = score_ensemble(scores_from_rewards(rewards, groups) / self.model.temperature, groups)
         scores = judged.sum(-1) / temperature  # (E, clips)
         disagreement = float(scores.std(0, correction=0).mean())
-        return FitReport(self.step, temperature, held_out, trained, people, rounds, disagreement)
+        return FitReport(self.step, temperature, held_out, trained, people, rounds, disagreement, predicted=predicted)
 
     def pack(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Return arrays and meta from which `unpack` continues exactly."""

@@ -69,7 +69,7 @@ def attribute(
         raise ShapeError("obs to attribute", (count, length + 1, model.seen_dim), obs.shape)
     if count < 2:
         raise InvalidValueError("clips to attribute", count, "at least 2, whose values can be exchanged")
-    whole = _rewards(model, obs, action)
+    whole = scaled_rewards(model, obs, action)
     changes = np.zeros((len(among), count, length))
     for place, quantity in enumerate(among):
         for _ in range(DRAWS):
@@ -77,7 +77,7 @@ def attribute(
             seen, done = obs.copy(), action.copy()
             seen[..., quantity.obs] = obs[other][..., quantity.obs]
             done[..., quantity.action] = action[other][..., quantity.action]
-            changes[place] += ((_rewards(model, seen, done) - whole) ** 2).mean(0) / DRAWS
+            changes[place] += ((scaled_rewards(model, seen, done) - whole) ** 2).mean(0) / DRAWS
     total = changes.mean((1, 2))
     shares = total / max(float(total.sum()), 1e-12)
     order = np.argsort(-shares, kind="stable")
@@ -111,7 +111,7 @@ def as_clips(obs: Array, action: Array, model: "RewardModel", length: int = 10) 
     return cut, action[: count * steps].reshape(count, steps, -1)
 
 
-def _rewards(model: "RewardModel", obs: Array, action: Array) -> Array:
+def scaled_rewards(model: "RewardModel", obs: Array, action: Array) -> Array:
     """Return each member's reward of each step, (E, B, L), brought to deviation 1."""
     import torch  # here: pages show the words without it
 

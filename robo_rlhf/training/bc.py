@@ -131,7 +131,7 @@ class BCLearner:
     ) -> None:
         """Build the policy, with weights drawn from the seed or those of `start`, and the training arrays."""
         episodes = [as_sent(episode) for episode in episodes]  # what arrives of it is the environment's business
-        obs_dim, act_dim = check_alike(episodes)
+        obs_dim, act_dim = check_alike(episodes, seen=pictures is not None)
         self.config = config
         with seeded(config.seed):
             self.policy = new_policy(config.policy, obs_dim, act_dim, config.settings)

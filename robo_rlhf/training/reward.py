@@ -5,12 +5,14 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from robo_rlhf.core.learning import seeded
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Episode
 from robo_rlhf.feedback.axes import OVERALL
 from robo_rlhf.feedback.quality.annotator_skill import Judgement
+from robo_rlhf.feedback.quality.predictions import keep_predictions
 from robo_rlhf.feedback.quality.report import weighted, weights_among
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.reward_fitting.answers import (
@@ -19,6 +21,7 @@ from robo_rlhf.reward_fitting.answers import (
     Load,
     clips_of,
     episodes_of,
+    fold_of,
     gather,
     oddities,
     people_agree,
@@ -92,6 +95,7 @@ def train(
     report = fit(trainer, run, save_every=config.save_every, progress=progress)
     meta = {"task": judged.task, "algorithm": "reward", "answers": report.trained.answers}
     save_reward(trainer.model, path, meta)
+    keep(run, report, judged, questions, answers)
     result = describe(config, report, judged, questions, answers, extra)
     for sentence in result["oddities"]:
         run.event("odd answers", what=sentence)
@@ -140,7 +144,7 @@ def describe(
     weights = weights_among(questions, answers, extra.checked) if config.weigh_people else {}
     found = report.as_json()
     people = {judged.annotators[i]: person for i, person in found["people"].items()}
-    groups = group_accuracy(people, extra.teams)
+    groups = group_accuracy(report.predicted, judged.annotators, extra.teams)
     axes = {name: {"trained": of["trained"], "held_out": of["held_out"]} for name, of in found["axes"].items()}
     return {
         **found,
@@ -152,6 +156,29 @@ def describe(
         "skipped": judged.skipped,
         "oddities": oddities(questions, answers) + group_warnings(groups, per_group=config.per_group),
     }
+
+
+def keep(
+    run: Run, report: FitReport, judged: AnswerData, questions: Sequence[Question], answers: Sequence[Answer]
+) -> None:
+    """Keep what the model predicts of each held-out answer, for the people who gave them."""
+    held = report.predicted
+    if held is None:
+        return
+    ids: dict[int, list[str]] = {}
+    for question in questions:
+        ids.setdefault(fold_of(question), []).append(question.id)
+    chances: dict[tuple[int, int], list[float]] = {}  # (annotator, question) → by each member that holds it out
+    given = torch.where(held.right > 0.5, held.confidence, 1 - held.confidence)
+    columns = zip(held.annotator.tolist(), held.question.tolist(), given.tolist(), strict=True)
+    for person, asked, chance in columns:
+        if person >= 0 and chance == chance:
+            chances.setdefault((person, asked), []).append(chance)
+    people: dict[str, dict[str, float]] = {}
+    for (person, asked), some in sorted(chances.items()):
+        mine = people.setdefault(judged.annotators[person], {})
+        mine.update(dict.fromkeys(ids.get(asked, ()), sum(some) / len(some)))
+    keep_predictions(run.path, people, max((answer.number for answer in answers), default=0))
 
 
 def fit_in_memory(config: Config, judged: AnswerData) -> tuple[RewardModel, FitReport]:

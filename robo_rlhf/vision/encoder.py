@@ -67,7 +67,7 @@ class CameraEncoder(nn.Module):
         flat = picture.reshape(-1, *picture.shape[-3:]).permute(0, 3, 1, 2)  # which is channels last in memory
         encoder, device = self.encoders[index % len(self.encoders)], torch_device()
         if device is None:
-            encoded: Tensor = encoder(flat.float() / 127.5 - 1.0)
+            encoded: Tensor = encoder(flat.float().div_(127.5).sub_(1.0))
             return encoded.float().view(*lead, self.each)
         moved = {name: value.to(device) for name, value in chain(encoder.named_parameters(), encoder.named_buffers())}
         found: Tensor = torch.func.functional_call(encoder, moved, (flat.to(device).float() / 127.5 - 1.0,))

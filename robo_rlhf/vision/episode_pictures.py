@@ -47,7 +47,7 @@ def see_episodes(
         DiskFullError: there is no room for the pictures; nothing was drawn.
     """
     access = [access_of(episode, folder) for episode in episodes]
-    if sight.looks and any(one.show != "state" for one in access):
+    if sight.looks and not all(_drawn(one, name) for one in access for name in sight.cameras):
         given = "episodes that are shown as they were recorded"
         raise InvalidValueError("--looks", given, "episodes with states, which can be drawn in other looks")
     keys = [_keys(one, episode, sight, every) for one, episode in zip(access, episodes, strict=True)]
@@ -76,17 +76,25 @@ def see_episodes(
 
 def _keys(access: EpisodeAccess, episode: Episode, sight: Sight, every: int) -> dict[str, str]:
     """Return the key of each camera's pictures of an episode."""
-    about: dict[str, Any] = {"show": access.show, "size": sight.size}
-    about |= {"every": every} if every > 1 else {}
-    if access.show == "state":
-        about |= {"model": model_digest(access.scene)}
-        about |= {"looks": [sight.looks, repr(LookBounds())]} if sight.looks else {}
-        source = episode.state
-    else:
-        about |= {"id": episode.meta.id, "task": episode.meta.task, "seed": episode.meta.seed}
+    usual: dict[str, Any] = {"size": sight.size, **({"every": every} if every > 1 else {})}
+
+    def key(camera: str) -> str:
+        about = {**usual, "camera": camera}
+        if _drawn(access, camera):
+            about |= {"show": "state", "model": model_digest(access.scene)}
+            about |= {"looks": [sight.looks, repr(LookBounds())]} if sight.looks else {}
+            return frame_key(episode.state, about)
+        about |= {"show": "frames" if access.show == "frames" else "replay", "id": episode.meta.id}
+        about |= {"task": episode.meta.task, "seed": episode.meta.seed}
         about |= {"videos": {name: [str(p), *_written(p)] for name, p in access.videos.items()}}
-        source = episode.action
-    return {name: frame_key(source, {**about, "camera": name}) for name in sight.cameras}
+        return frame_key(episode.action, about)
+
+    return {name: key(name) for name in sight.cameras}
+
+
+def _drawn(access: EpisodeAccess, camera: str) -> bool:
+    """Whether what a camera shows of an episode is drawn from states, in any look."""
+    return access.show == "state" and camera not in access.observed
 
 
 def looks_of(states: Array, count: int) -> tuple[Look, ...]:
@@ -111,14 +119,15 @@ def _draw(
     every: int,
 ) -> dict[str, Array]:
     """Return the pictures (frames, size, size, 3) of an episode by each camera, of each frame of so many."""
-    if access.show == "state":
-        drawer = drawers.setdefault((access.scene, sight.cameras), Drawer(access.scene, sight))
-        states = episode.state[::every]
-        return draw_all(drawer, states, looks_of(states, sight.looks))
-    known = tuple(access.videos) if access.show == "frames" else ("front",)
-    chosen = range(0, len(episode.obs), every)
     found = {}
-    for name in sight.cameras:
+    drawn = tuple(name for name in sight.cameras if _drawn(access, name))
+    if drawn:
+        drawer = drawers.setdefault((access.scene, drawn), Drawer(access.scene, replace(sight, cameras=drawn)))
+        states = episode.state[::every]
+        found = draw_all(drawer, states, looks_of(states, sight.looks))
+    known = tuple(access.videos) if access.show == "frames" else ("front", *access.observed)
+    chosen = range(0, len(episode.obs), every)
+    for name in (name for name in sight.cameras if name not in drawn):
         if access.show is not None and name not in known:
             raise UnknownNameError(f"camera of episode {episode.meta.id}", name, known)
         found[name] = access.frames(chosen, name, sight.size, sight.size)

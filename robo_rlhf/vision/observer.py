@@ -1,11 +1,15 @@
 """The one place that makes an observation of a running environment: its columns, and pictures of its states."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
+
+import numpy as np
 
 from robo_rlhf.core.errors import NotNowError
 from robo_rlhf.core.types import Array, Observation
 from robo_rlhf.episodes.access import ways_of
+from robo_rlhf.episodes.drawing import fit
 from robo_rlhf.sim.rendering.looks import Look
 from robo_rlhf.vision.drawing import Drawer
 from robo_rlhf.vision.sight import Sight
@@ -31,14 +35,20 @@ class CameraObserver:
             NotNowError: nothing of it can be drawn.
         """
         self.env, self.sight = env, sight
+        observed = getattr(env, "observed_cameras", ())  # in the observations of an outside environment
+        drawn = tuple(name for name in sight.cameras if name not in observed)
+        self._drawer = Drawer(env.name, replace(sight, cameras=drawn)) if drawn else None
+        self._held: dict[str, Array] = {}  # pictures (N, H, W, 3) that are observed, since `begin`
+        self.looks = tuple(looks)
+        if not drawn:
+            return
         ways = ways_of(env.name, env.get_state().shape[1], versions=getattr(env, "provenance", {}))
         if ways.show != "state":
+            unseen = ", ".join(drawn)
             raise NotNowError(
-                f"Policies with cameras cannot act in {env.name}: its pictures are not drawn from states.",
-                "Clone one from its columns, without --cameras.",
+                f"Policies with cameras cannot act in {env.name}: what {unseen} shows is not drawn from states.",
+                f"It observes {', '.join(observed) or 'no picture'}; clone a policy from that, or from columns.",
             )
-        self._drawer = Drawer(env.name, sight)
-        self.looks = tuple(looks)
 
     def __deepcopy__(self, memo: object) -> "CameraObserver":
         """Return itself: copies of a policy look at the same environment."""
@@ -51,15 +61,22 @@ class CameraObserver:
             UnknownNameError: there is no such camera.
             WorkerDiedError: two drawing processes died over it.
         """
-        return Observation(columns, self._drawer.draw(self._present() if state is None else state, self.looks))
+        self.begin(state)
+        return Observation(columns, self.finish())
 
-    def begin(self) -> None:
-        """Let the present states be drawn while this process does something else; `finish` waits for them."""
-        self._drawer.begin(self._present(), self.looks)
+    def begin(self, state: Array | None = None) -> None:
+        """Let `state`, or the present ones, be drawn while this process does something else; `finish` waits for it."""
+        if self._drawer is not None:
+            self._drawer.begin(self._present() if state is None else state, self.looks)
+        side = self.sight.size
+        shown: Mapping[str, Array] = self.env.pictures() if hasattr(self.env, "pictures") else {}
+        chosen = [name for name in self.sight.cameras if name in shown]
+        self._held = {name: np.stack([fit(picture, side, side) for picture in shown[name]]) for name in chosen}
 
     def finish(self) -> dict[str, Array]:
         """Return the pictures (N, H, W, 3) uint8 of each camera of the states of `begin`; raises as `observe`."""
-        return self._drawer.finish()
+        drawn = {} if self._drawer is None else self._drawer.finish()
+        return {name: self._held[name] if name in self._held else drawn[name] for name in self.sight.cameras}
 
     def _present(self) -> Array:
         """Return the states (N, nstate); where frames are late or lost, of those that are shown."""

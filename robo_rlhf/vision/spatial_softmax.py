@@ -18,7 +18,7 @@ class SpatialSoftmax(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Return the places (B, 2 C): all columns, then all rows."""
         high, wide = maps.shape[-2:]
-        weight = torch.softmax((maps * self.sharpness[:, None, None]).float().flatten(2), dim=-1)
+        weight = torch.softmax(maps.flatten(2).float() * self.sharpness[:, None], dim=-1)
         weight = weight.view(*maps.shape[:2], high, wide)
         column = (weight.sum(2) * torch.linspace(-1.0, 1.0, wide, device=maps.device)).sum(-1)
         row = (weight.sum(3) * torch.linspace(-1.0, 1.0, high, device=maps.device)).sum(-1)

@@ -133,6 +133,7 @@ class RewardResult:
     worth: RewardCurve
     looks_at: Mapping[str, float] = field(default_factory=dict)  # quantity, in words → share of what carries the reward
     moments: Array | None = None  # (T,) in [0, 1], how much each step carries
+    where: Mapping[str, bytes] = field(default_factory=dict)  # camera → PNG of a picture, red where the reward looks
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from robo_rlhf.policies.masked import ActingPolicy, MaskedPolicy
 from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.rewards.attribution import as_clips, attribute, quantities
 from robo_rlhf.rewards.base import RewardModel
+from robo_rlhf.rewards.occlusion import drawn, occlude
 from robo_rlhf.rewards.watching import shown_to
 from robo_rlhf.rollouts.control_loop import control_loop
 from robo_rlhf.sim.column_names import column_names
@@ -150,7 +151,9 @@ class PolicyProbe:
         yield
         among = quantities(*column_names(past.meta, model.obs_dim, model.act_dim), model.sight)
         found = attribute(model, *clips, among, np.random.default_rng(SEED))
-        return RewardResult(worth, found.shares, found.moments.reshape(-1))
+        yield
+        where = {camera: drawn(one) for camera, one in occlude(model, *clips).items()}
+        return RewardResult(worth, found.shares, found.moments.reshape(-1), where)
 
     def _compare(self, asked: CompareQuery) -> QuerySteps:
         past, frame = self._frame(asked.at)

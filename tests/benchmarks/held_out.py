@@ -1,13 +1,13 @@
 """How well reward models predict a noise-free teacher about the last policy of a finished main job."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from robo_rlhf.core.types import Array, Segment
+from robo_rlhf.core.types import Array, Episode, Segment
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.selection import SegmentCandidate, select
 from robo_rlhf.feedback.teachers import TaskUtility
@@ -17,9 +17,11 @@ from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors, cut_clip
 from robo_rlhf.reward_fitting.scores import evaluate
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
+from robo_rlhf.rewards.visual import VisualReward
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
 from robo_rlhf.sim.task_tools import style_measures
+from robo_rlhf.vision.seen_episodes import SeenEpisodes
 
 EPISODES, QUESTIONS, STEPS = 128, 800, 40
 FIRST = 9_000_000  # seed; neither evaluations nor clips that were asked about count from there
@@ -31,8 +33,18 @@ METHODS = {"any": "recent", "same stage": "stage"}
 class Asked:
     """Questions that nothing was learned from."""
 
-    clips: ClipTensors  # two a question, one after the other
+    pieces: list[tuple[Episode, Segment]]  # two clips a question, one after the other
+    clips: ClipTensors  # the same
     apart: Array  # (Q,) how much better the second is, in deviations of a clip's worth
+
+    def seen_by(self, model: RewardModel, home: Path) -> "Asked":
+        """Return the same questions as a reward with cameras gets them; pictures are kept in the data home `home`."""
+        if not isinstance(model, VisualReward) or model.sight is None:
+            return self
+        shows = SeenEpisodes(model.sight, model.rate, home)
+        model.look_at(shows)
+        clips = cut_clips([(shows.show(episode), clip) for episode, clip in self.pieces])
+        return replace(self, clips=clips)
 
     def foreseen(self, model: RewardModel) -> dict[str, float]:
         """Return how well `model` predicts them: all of them, and those that are clear."""
@@ -63,16 +75,25 @@ def last_reward(path: Path) -> RewardModel:
 def judged(path: Path) -> dict[str, dict[str, float]]:
     """Return for each way of drawing pairs how well the run in the folder `path` predicts them."""
     model = last_reward(path)
-    return {name: asked.predictions(model) for name, asked in asked_of(path).items()}
+    return {name: asked.foreseen(model) for name, asked in asked_of(path).items()}
 
 
-def asked_of(path: Path) -> dict[str, Asked]:
+def compared(main: Path, *learned: Path) -> dict[str, dict[str, float]]:
+    """Return for each way of drawing pairs how many each of these rewards predicts, about the last policy of `main`."""
+    models = {path.name: load_reward(path / "checkpoints" / "reward.safetensors") for path in learned}
+    return {
+        name: {run: asked.seen_by(model, main.parents[1]).foreseen(model)["accuracy"] for run, model in models.items()}
+        for name, asked in asked_of(main, record_state=True).items()
+    }
+
+
+def asked_of(path: Path, *, record_state: bool = False) -> dict[str, Asked]:
     """Return questions about the last policy of the run in the folder `path`, for each way of drawing pairs."""
     env = make_env(json.loads((path / "config.json").read_text())["task"], 64)
     assert isinstance(env, TaskEnv)
     policy = load_policy(last_round(path) / "finetune" / "checkpoints" / "policy.safetensors")
     seeds = np.arange(FIRST, FIRST + EPISODES)
-    episodes = {e.meta.id: e for e in rollout(env, ExploringPolicy(policy, 0), seeds, record_state=False)}
+    episodes = {e.meta.id: e for e in rollout(env, ExploringPolicy(policy, 0), seeds, record_state=record_state)}
     worth = TaskUtility(1.0, {env.task.style_cost: 1.0} if env.task.style_cost else {}, style_measures.cost)
     utility = {name: worth(episode) for name, episode in episodes.items()}
     room = env.horizon - STEPS
@@ -85,9 +106,9 @@ def asked_of(path: Path) -> dict[str, Asked]:
     found = {}
     for name, method in METHODS.items():
         questions = select(candidates, QUESTIONS, method, np.random.default_rng(1))
-        clips = cut_clips([(episodes[clip.episode_id], clip) for pair in questions for clip in pair])
+        pieces = [(episodes[clip.episode_id], clip) for pair in questions for clip in pair]
         means = [[np.mean(utility[c.episode_id][c.start :][:STEPS]) for c in pair] for pair in questions]
-        found[name] = Asked(clips, np.diff(means)[:, 0] / spread)
+        found[name] = Asked(pieces, cut_clips(pieces), np.diff(means)[:, 0] / spread)
     return found
 
 

@@ -1,40 +1,26 @@
 """Nobody waits: success against time where answers come while the policy practises, and where rounds wait for them.
 
-`make bench ARGS=tests/benchmarks/meanwhile.py` takes the next missing seed and adds a row to `results/people.jsonl`;
-stop it at any instant. ROBO_RLHF_PEOPLE_CELLS takes cells that match a pattern alone, such as "meanwhile/0".
-
 Time is that of the processor, and `PRIORS` seconds of a person's time an answer: beside each other while the policy
 practises, else one after the other. In an iteration the simulated person gives as many answers as there is time for, by
 what iterations of the arm with rounds took.
 """
 
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from fnmatch import fnmatch
 from itertools import pairwise
-from os import environ
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
-from robo_rlhf.core.files import SHIPPED
-from robo_rlhf.core.learning import use_one_thread
 from robo_rlhf.core.runs import Run
 from robo_rlhf.feedback.quality.answer_times import PRIORS
 from robo_rlhf.pipeline.config import PipelineConfig, preset
 from robo_rlhf.pipeline.loop import run_loop
 from robo_rlhf.pipeline.steps.observers import NullObserver, truth_rows
 from robo_rlhf.training_tools.settings import BCSettings
-from tests.benchmarks.matrix import add_row, stored_rows
 
-pytestmark = pytest.mark.bench
-ROWS = Path(__file__).parent / "results" / "people.jsonl"
-SEEDS = range(5)
 DEMOS, LABELS, ITERATIONS = 5, 120, 36
 ROUNDS, BATCHES = 3, 8  # rounds that wait, and those that do not
 ANSWER = PRIORS["pairwise"][0]  # [s]
@@ -111,7 +97,7 @@ def reached(at: list[float], means: list[float], level: float) -> int | None:
     return first if first < len(means) else None
 
 
-def measure(seed: int, home: Path) -> dict[str, Any]:
+def meanwhile(seed: int, home: Path) -> dict[str, Any]:
     """Run both arms, and return when each reached the success that the worse of them ended with."""
     curves, finals, jobs = {}, {}, {"rounds": config(seed)}
     for arm in ("rounds", "meanwhile"):
@@ -136,30 +122,3 @@ def measure(seed: int, home: Path) -> dict[str, Any]:
             "curve": [round(m, 3) for m in means],
         }
     return found | {"final": finals}
-
-
-def test_fill() -> None:
-    """Measure the seeds that are missing."""
-    use_one_thread()
-    pattern = environ.get("ROBO_RLHF_PEOPLE_CELLS", "*")
-    there = {(row["arm"], row["seed"]) for row in stored_rows(ROWS)}
-    for seed in SEEDS:
-        if ("meanwhile", seed) in there or not fnmatch(f"meanwhile/{seed}", pattern):
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            home = Path(folder)
-            (home / "samples").symlink_to(SHIPPED / "samples")
-            row = measure(seed, home)
-        date = datetime.now(UTC).date().isoformat()
-        add_row({"arm": "meanwhile", "seed": seed, "date": date, **row}, ROWS)
-        print(row, flush=True)
-
-
-def test_time_to_the_same_success() -> None:
-    """At most 0.7 times the time of rounds, over the seeds in which both got there."""
-    rows = [row for row in stored_rows(ROWS) if row["arm"] == "meanwhile"]
-    if not rows:
-        pytest.skip("no seed was measured")
-    ratios = [row["seconds"]["meanwhile"] / row["seconds"]["rounds"] for row in rows if all(row["seconds"].values())]
-    print(f"{len(ratios)} of {len(rows)} seeds: mean {np.mean(ratios):.2f}, each {[round(r, 2) for r in ratios]}")
-    assert np.mean(ratios) <= 0.7, ratios

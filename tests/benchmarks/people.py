@@ -1,4 +1,4 @@
-"""What people do, as a reward: takeovers alone, presses, reasons and groups, and what a learned reward looks at.
+"""All that people say and do, as rewards and policies: what it is worth, and what the product says of it.
 
 `make bench ARGS=tests/benchmarks/people.py` takes the next missing cell and adds a row to `results/people.jsonl`; stop
 it at any instant. ROBO_RLHF_PEOPLE_CELLS takes cells that match a pattern alone, such as "attribution/*" (ARM/SEED).
@@ -43,8 +43,11 @@ from robo_rlhf.sim.operators.scripted import ScriptedOperator
 from robo_rlhf.training import bc, ppo, reward, sac
 from robo_rlhf.training_tools.settings import BCSettings, PPOSettings, SACSettings
 from robo_rlhf.training_tools.viewers import Audience
+from tests.benchmarks.actions import WAYS, actions
+from tests.benchmarks.gaming import alarm
 from tests.benchmarks.groups import groups
 from tests.benchmarks.matrix import add_row, stored_rows
+from tests.benchmarks.meanwhile import meanwhile
 from tests.benchmarks.reasons import reasons
 from tests.sim.operators.takeover import TakeoverOperator
 
@@ -279,18 +282,20 @@ def _learned(obs: Array, action: Array, value: Array, seed: int) -> RewardModel:
 
 
 ARMS: dict[str, Callable[[int, Path], dict[str, Any]]] = {
+    "actions": actions,
+    "alarm": alarm,
     "attribution": attribution,
     "groups": groups,
     "live": live,
+    "meanwhile": meanwhile,
     "reasons": reasons,
     "takeovers": takeovers,
 }
-MORE = {"attribution": range(10)}  # seeds of arms that are cheap
 
 
 def cells() -> list[Cell]:
     """Return all cells in the order in which they are run."""
-    return [Cell(arm, seed) for arm in ARMS for seed in MORE.get(arm, SEEDS)]
+    return [Cell(arm, seed) for arm in ARMS for seed in SEEDS]
 
 
 def test_fill_the_rows() -> None:
@@ -302,6 +307,7 @@ def test_fill_the_rows() -> None:
         if fnmatch(cell.name, pattern) and (cell.arm, cell.seed) not in done:
             began = time.process_time()
             with tempfile.TemporaryDirectory() as folder:
+                (Path(folder) / "samples").symlink_to(SHIPPED / "samples")
                 found = ARMS[cell.arm](cell.seed, Path(folder))
             about = {"processor_s": round(time.process_time() - began, 1), "date": datetime.now(UTC).date().isoformat()}
             add_row({"arm": cell.arm, "seed": cell.seed, **found, **about}, ROWS)
@@ -310,7 +316,7 @@ def test_fill_the_rows() -> None:
 
 def _rows(arm: str) -> list[dict[str, Any]]:
     found = [row for row in stored_rows(ROWS) if row["arm"] == arm]
-    wanted = len(MORE.get(arm, SEEDS))
+    wanted = len(SEEDS)
     if len(found) < wanted:
         pytest.skip(f"{wanted - len(found)} of {wanted} cells of {arm} are missing")
     return found
@@ -365,3 +371,27 @@ def test_reasons_are_worth_at_least_as_much_as_bare_pairs() -> None:
         half = STUDENT * float(gain.std(ddof=1)) / len(gain) ** 0.5
         print(f"{axis}: {gain.mean():+.3f} ± {half:.3f}", "better" if gain.mean() > half else "not told apart")
         assert gain.mean() > -half, gain
+
+
+def test_actions_are_reported() -> None:
+    """Whichever way: the mean success of each way of asking over the seeds."""
+    rows = _rows("actions")
+    for way in ("cloned", *WAYS):
+        values = [row[way]["value"] for row in rows]
+        print(f"{way}: {100 * np.mean(values):.1f} %, each {values}")
+
+
+def test_nobody_waits() -> None:
+    """Time to the same success at most 0.7 times that of rounds, over the seeds in which both got there."""
+    rows = [row for row in _rows("meanwhile") if all(row["seconds"].values())]
+    ratios = [row["seconds"]["meanwhile"] / row["seconds"]["rounds"] for row in rows]
+    print(f"{len(ratios)} seeds: mean {np.mean(ratios):.2f}, each {[round(r, 2) for r in ratios]}")
+    assert np.mean(ratios) <= 0.7, ratios
+
+
+def test_the_alarm_fires_on_gamed_rewards_alone() -> None:
+    """Within two rounds in 5 of 5 runs that game their reward, and in 0 of 5 honest ones."""
+    rows = _rows("alarm")
+    fired = {name: [any(one["fired"] for one in row[name]["alarms"]) for row in rows] for name in ("gamed", "honest")}
+    assert all(fired["gamed"]), fired
+    assert not any(fired["honest"]), fired

@@ -30,7 +30,8 @@ REACHABLE = """() => {
   return [...new Set(wanted.map(name))].filter((one) => !reached.has(one));
 }"""
 MOST = 160  # presses
-MORE = ("/guidelines?task=pick_place", "/account")  # reasons and axes; groups and tokens
+INSIDE = ("/library/statistics", "/library/trash", "/accounts/log", "/library/episode/samples/reach/reach-3000000")
+MORE = ("/guidelines?task=pick_place", "/account", *INSIDE)  # reasons and axes; groups and tokens; pages within pages
 
 
 def unreached(page: Page, station: Served, path: str) -> list[str]:

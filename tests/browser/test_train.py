@@ -30,9 +30,10 @@ def test_a_training_outlives_its_station(sample_home: Path, tmp_path: Path, open
         for width in (390, 1024, 3840):
             page.set_viewport_size({"width": width, "height": 800})
             assert sticks_out(page) <= 0
-        page.get_by_role("button", name="Train").click()
+        page.get_by_role("button", name="Train").dblclick()  # started once
         row = page.get_by_role("listitem").filter(has_text="reach-1")
         expect(row).to_contain_text("starting")
+        expect(page.locator("#runs > li")).to_have_count(1)
         station.process.kill()
         station.process.wait()
     with serving(home) as station:

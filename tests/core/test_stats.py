@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError
-from robo_rlhf.core.stats import binomial_tail, bootstrap_mean, iqm, spearman, wilson
+from robo_rlhf.core.stats import (
+    binomial_tail,
+    bootstrap_mean,
+    clustered_difference,
+    clustered_share,
+    iqm,
+    share_difference,
+    spearman,
+    wilson,
+)
 
 
 def test_wilson_known_values() -> None:
@@ -21,6 +30,33 @@ def test_wilson_holds_the_share_and_mirrors(count: int, data: st.DataObject) -> 
     one, other = wilson(k, count), wilson(count - k, count)
     assert 0 <= one.low <= one.value <= one.high <= 1
     assert (1 - one.high, 1 - one.low) == pytest.approx((other.low, other.high))
+
+
+def test_clusters_count_as_what_they_tell() -> None:
+    rng = np.random.default_rng(0)
+    hits = rng.random(200) < 0.8
+    single = clustered_share(hits, np.arange(200))
+    assert single == pytest.approx(wilson(int(hits.sum()), 200), abs=2e-3)
+    five = clustered_share(np.repeat(hits, 5), np.repeat(np.arange(200), 5))
+    assert five == pytest.approx(single, abs=2e-3)
+    assert clustered_share(np.ones(40), np.arange(40) // 4) == pytest.approx(wilson(10, 10))
+    held = 0
+    for _ in range(300):  # questions of different difficulty, each answered by six
+        known = rng.beta(2, 1, 60)
+        answered = rng.random((60, 6)) < known[:, None]
+        found = clustered_share(answered.ravel(), np.repeat(np.arange(60), 6))
+        held += found.low <= 2 / 3 <= found.high
+    assert 0.9 <= held / 300 <= 0.98
+
+
+def test_a_difference_over_the_same_clusters_knows_that_they_are_the_same() -> None:
+    hits, where = np.arange(100) % 4 > 0, np.arange(100)
+    apart = clustered_difference((hits, where), (hits, where + 100))
+    assert apart == pytest.approx(share_difference((75, 100), (75, 100)), abs=5e-3)
+    same = clustered_difference((hits, where), (hits, where))
+    against = clustered_difference((hits, where), (~hits, where))
+    assert same == pytest.approx((0, 0, 0), abs=0.02)
+    assert against.high - against.low > 1.3 * (apart.high - apart.low)
 
 
 def test_bootstrap_covers_and_passes_over_nan() -> None:

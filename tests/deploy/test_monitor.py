@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import InvalidValueError, NotFoundError, NotNowError
-from robo_rlhf.core.types import Episode, EpisodeMeta
+from robo_rlhf.core.types import Array, Episode, EpisodeMeta, RecordedVideo
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.data.recorded_videos import store_video
 from robo_rlhf.deploy import drift
-from robo_rlhf.deploy.drift import FIRST, Drift, ObservedPolicy
+from robo_rlhf.deploy.drift import FIRST, Drift, ObservedPolicy, Pictures
 from robo_rlhf.deploy.monitor import NEW, known_state, reported, send, watch
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.policies.base import TrainedPolicy
-from tests.deploy.test_export import TASK, saved, trained
+from robo_rlhf.policies.checkpoint import save_policy
+from robo_rlhf.sim.rendering.video import encode_mp4
+from tests.deploy.test_export import CAMERAS, TASK, saved, seeing, trained
 
 STEPS, NAMES = 40, [f"column {k}" for k in range(trained("gaussian").obs_dim)]
 
@@ -48,7 +51,7 @@ def alarms(learned: Drift, observed: ObservedPolicy, new: Sequence[Episode]) -> 
 
 def test_what_changed_is_found_and_what_did_not_is_not() -> None:
     observed = ObservedPolicy([trained("gaussian")], NAMES)
-    learned = Drift.fit(observed, episodes(60, 1), NAMES, {})
+    learned = Drift.fit(observed, episodes(60, 1), NAMES)
     assert observed.kind == "none"
     assert [alarms(learned, observed, episodes(20, seed)) for seed in range(2, 8)].count({}) >= 5
     assert "changes" in alarms(learned, observed, episodes(20, 9, gain=0.25))
@@ -66,7 +69,7 @@ def test_which_disagreement_is_watched(policies: list[TrainedPolicy], kind: str)
         if len(policies) > 1:
             parameter.data += 0.1
     observed = ObservedPolicy(policies, NAMES)
-    features, disagreement = observed.look(episodes(1, 1)[0].obs)
+    features, disagreement = observed.look(episodes(1, 1)[0])
     assert observed.kind == kind
     assert features.shape[0] == STEPS + 1
     assert disagreement is not None
@@ -135,7 +138,7 @@ def test_other_tasks_and_columns_are_refused(home: Path) -> None:
 def test_of_a_policy_with_cameras_the_columns_are_watched(tmp_path: Path) -> None:
     observed = ObservedPolicy([trained("gaussian")], NAMES)
     observed.sees = True
-    learned = Drift.fit(observed, episodes(40, 1), NAMES, {})
+    learned = Drift.fit(observed, episodes(40, 1), NAMES)
     assert set(learned.levels) == {"values", "changes"}
     assert "changes" in alarms(learned, observed, episodes(20, 9, gain=0.25))
     learned.save(tmp_path / "learned.safetensors")
@@ -144,3 +147,41 @@ def test_of_a_policy_with_cameras_the_columns_are_watched(tmp_path: Path) -> Non
     assert again.levels == learned.levels
     (tmp_path / "learned.safetensors").write_bytes(b"damaged")
     assert Drift.load(tmp_path / "learned.safetensors") is None
+
+
+def test_of_a_policy_with_cameras_its_encoders_are_watched() -> None:
+    def pictures(change: int) -> Pictures:
+        def shown(episode: Episode) -> dict[str, Array]:
+            rng = np.random.default_rng(episode.meta.seed)
+            return {name: (rng.integers(0, 90, (11, 16, 16, 3)) + change).astype(np.uint8) for name in CAMERAS}
+
+        return shown
+
+    usual, moved = (ObservedPolicy([seeing("gaussian")], NAMES, pictures=pictures(change)) for change in (0, 60))
+    learned = Drift.fit(usual, episodes(40, 1), NAMES)
+    assert set(learned.levels) == {"values", "changes", "features"}
+    assert "features" not in alarms(learned, usual, episodes(20, 9))
+    assert "features" in alarms(learned, moved, episodes(20, 9))
+
+
+def test_pictures_that_are_shown_in_other_ways_are_not_compared(tmp_path: Path) -> None:
+    save_policy(seeing("gaussian"), tmp_path / "policy.safetensors", {"task": TASK, "algorithm": "bc"})
+
+    def store(name: str, count: int, seed: int, *, cameras: Sequence[str]) -> None:
+        dataset = Dataset(tmp_path / name, create=True)
+        picture = np.random.default_rng(seed).integers(0, 256, (STEPS + 1, 16, 16, 3), np.uint8)
+        video = store_video(dataset.path, encode_mp4(iter(picture), 20.0, STEPS + 1), "mp4")
+        frames = {camera: RecordedVideo(video, video, 20.0, STEPS + 1, 16, 16) for camera in cameras}
+        dataset.add_many(replace(e, meta=replace(e.meta, frames=frames)) for e in episodes(count, seed))
+
+    for name, count, seed, cameras in (
+        ("week", 20, 1, CAMERAS),
+        ("served", 5, 2, CAMERAS),
+        ("old", 20, 3, CAMERAS[:1]),
+    ):
+        store(name, count, seed, cameras=cameras)
+    for reference, known in (("week", True), ("old", False)):
+        found = watch(tmp_path, "served", tmp_path / "policy.safetensors", "cloned", reference)
+        (features,) = (signal for signal in found.signals if signal.name == "features")
+        assert (features.level is not None) == known
+        assert ("not known" in features.about) == (not known)

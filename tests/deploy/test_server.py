@@ -1,6 +1,7 @@
 """The policy server: openpi's WebSocket protocol and JSON, limits, and what is refused."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,15 @@ def test_messages_come_back_as_they_were() -> None:
         pack({"a": np.array([object()])})
     with pytest.raises(InvalidValueError, match="bytes"):
         unpack(b" " * (LARGEST + 1))
+
+
+def test_pictures_of_several_cameras_fit_a_message() -> None:
+    for side, cameras in (((480, 640), 2), ((224, 224), 8)):
+        sent = {f"camera_{k}": np.full((*side, 3), 255, np.uint8) for k in range(cameras)}
+        found = unpack(pack({"observation": np.zeros(20, np.float32), "pictures": sent}))
+        np.testing.assert_array_equal(found["pictures"]["camera_1"], sent["camera_1"])
+    spoken = {name: np.full((224, 224, 3), 255).tolist() for name in ("front", "wrist", "side")}
+    assert len(json.dumps({"pictures": spoken})) < LARGEST
 
 
 def test_a_policy_with_cameras_is_served_pictures_by_name(tmp_path: Path) -> None:

@@ -1,6 +1,10 @@
+import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
+import torch
 
 from robo_rlhf.core.errors import CheckpointMismatchError, CorruptFileError, NotFoundError, UnknownNameError
 from robo_rlhf.core.runs import read_checkpoint, write_checkpoint
@@ -53,3 +57,24 @@ def test_missing_torn_and_other_files(path: Path, tmp_path: Path) -> None:
     write_checkpoint(path, {}, {"reward": {}})
     with pytest.raises(CheckpointMismatchError, match="expected a policy, it holds reward"):
         load_policy(path)
+
+
+class Stranger:
+    """What leaves a file behind where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("write", [pickle.dump, torch.save])
+def test_a_file_of_a_stranger_is_never_unpickled(
+    write: Callable[[Stranger, BinaryIO], object], path: Path, tmp_path: Path
+) -> None:
+    with path.open("wb") as file:
+        write(Stranger(tmp_path / "unpickled"), file)
+    with pytest.raises(CorruptFileError, match="cannot be read"):
+        load_policy(path)
+    assert not (tmp_path / "unpickled").exists()

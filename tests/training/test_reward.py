@@ -16,6 +16,7 @@ from robo_rlhf.core.errors import InvalidValueError, NotFoundError, UnknownNameE
 from robo_rlhf.core.runs import Run, read_checkpoint
 from robo_rlhf.core.types import Episode, Segment, Source
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.feedback.quality.predictions import newest_predictions
 from robo_rlhf.feedback.store import Answer, Question, question_id
 from robo_rlhf.feedback.teachers import TaskUtility, Teacher
 from robo_rlhf.reward_fitting.scores import evaluate
@@ -101,6 +102,23 @@ def test_learns_what_the_teacher_likes(tmp_path: Path) -> None:
     again = load_reward(run.checkpoint_path("reward"), task="toy", obs_dim=6, act_dim=2)
     obs, action, after = EPISODES[0].obs[:-1], EPISODES[0].action, EPISODES[0].obs[1:]
     np.testing.assert_array_equal(again.predict(obs, action, after)[0], model.predict(obs, action, after)[0])
+
+
+def test_predictions_are_kept_of_what_was_held_out_alone(tmp_path: Path) -> None:
+    """Answers by chance are learned by heart, and predicted by chance by the members that did not see them."""
+    config = replace(
+        CONFIG, settings={"width": 64, "members": 5}, fit=FitSettings(updates=300, learning_rate=3e-3, patience=99)
+    )
+    choices = [str(choice) for choice in np.random.default_rng(0).choice(["A", "B"], 60)]
+    run = Run(tmp_path / "runs" / "chance", config)
+    reward.train(config, run, QUESTIONS, say(QUESTIONS, choices), load)
+    found = newest_predictions(tmp_path)
+    assert set(found) == {(question.id, "anna") for question in QUESTIONS}
+    chances = np.array([one.chance for one in found.values()])
+    assert 0.3 < np.mean(chances > 0.5) < 0.7
+    result = run.result()
+    assert result is not None
+    assert np.mean(chances > 0.5) == pytest.approx(result["held_out"]["accuracy"], abs=0.1)
 
 
 def test_finished_run_is_not_trained_again(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def chunk_examples(
             `weighting` raises.
         NonFiniteError: an observation is not a number.
     """
-    check_alike(episodes)
+    check_alike(episodes, seen=True)  # whether there must be columns, the learner knows
     before = np.cumsum([0, *(len(e.obs) for e in episodes)])[:-1][[len(e) > 0 for e in episodes]]
     episodes = [e for e in episodes if len(e)]
     steps = [kept_steps(e.action, idle, idle_keep, chunk) for e in episodes]
@@ -107,8 +107,10 @@ def _episode(
     )
 
 
-def check_alike(episodes: Sequence[Episode]) -> tuple[int, int]:
+def check_alike(episodes: Sequence[Episode], *, seen: bool = False) -> tuple[int, int]:
     """Return (obs_dim, act_dim) of episodes that can be learned from together.
+
+    Where their pictures are `seen`, they may have no columns of observations.
 
     Raises:
         InvalidValueError: there is no step in them, or they are of several tasks or sizes.
@@ -120,9 +122,10 @@ def check_alike(episodes: Sequence[Episode]) -> tuple[int, int]:
     if len(sizes) > 1:
         listed = "; ".join(f"{task}: observations ({o},), actions ({a},)" for task, o, a in sorted(sizes))
         raise InvalidValueError("demonstrations", listed, "episodes of one task")
-    if not all(next(iter(sizes))[1:]):
-        given = f"episode {episodes[0].meta.id} with {episodes[0].action.shape[1]} columns of actions"
-        raise InvalidValueError("demonstrations", given, "episodes with observations and actions, not videos alone")
+    _, columns, actions = next(iter(sizes))
+    if not (actions and (columns or seen)):
+        given = f"episode {episodes[0].meta.id} with {columns} columns of observations and {actions} of actions"
+        raise InvalidValueError("demonstrations", given, "both, not videos alone; or --cameras, which shows them")
     for episode in episodes:
         if not np.isfinite(episode.obs).all():
             step = int(np.flatnonzero(~np.isfinite(episode.obs).all(axis=1))[0])

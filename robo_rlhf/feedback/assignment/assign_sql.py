@@ -96,8 +96,9 @@ def left(run: bool, task: bool) -> "sa.Select[Any]":
 def had(run: bool, task: bool) -> "sa.Select[Any]":
     """Return how many questions a person had and did not answer: open ones, and those that come to them again."""
     query = sa.select(sa.func.count()).select_from(leases.join(questions, leases.c.question_id == questions.c.id))
-    again = sa.and_(LEFT, leases.c.turn == 0, WANTED)
-    return query.where(leases.c.annotator == PERSON, sa.or_(LIVE, again), *matching(run, task))
+    query = query.where(leases.c.annotator == PERSON, *matching(run, task))
+    again = query.where(LEFT, leases.c.turn == 0, WANTED)  # apart, for each has an index of its own
+    return sa.select(query.where(LIVE).scalar_subquery() + again.scalar_subquery())
 
 
 @cache

@@ -16,6 +16,7 @@ class NextAction(QueryKind):
     kind = "actions"
     prompt = "From here, which should it do?"
     num_clips = range(CANDIDATES, CANDIDATES + 1)
+    of_recordings = False
     controls = (
         *(Control(f"Do {name}", str(i + 1), {"choice": name}) for i, name in enumerate(CLIP_NAMES[:CANDIDATES])),
         Control("Can't tell", "0", {"choice": CANT_TELL}),

@@ -28,6 +28,7 @@ from robo_rlhf.rewards.attribution import as_clips, attribute, in_words, quantit
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rewards.latest import PenalizedReward
+from robo_rlhf.rewards.occlusion import drawn, occlude
 from robo_rlhf.rewards.watching import shown_to
 from robo_rlhf.rollouts.evaluation import Comparison, Evaluation, compare
 from robo_rlhf.sim.column_names import column_names
@@ -58,6 +59,7 @@ class LastRound(NamedTuple):
     true: Array  # return by the task's own reward
     success: Array  # bool
     looks_at: str  # what the learned reward looks at, in a sentence; empty where it cannot be said
+    where: Mapping[str, bytes]  # camera → PNG of a picture, red where a reward that sees looks
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Findings:
             np.array([float(reward(e.obs[:-1], e.action, e.obs[1:]).sum()) for e in episodes]),
             np.array([float(e.reward.sum(dtype=np.float64)) for e in episodes]),
             np.array([bool(e.success[-1]) for e in episodes]),
-            _looks_at(reward.model, episodes),
+            *_looks_at(reward.model, episodes),
         )
 
     def answers(self) -> list[Answer]:
@@ -210,11 +212,12 @@ def _quoted(value: Any) -> str:
     return shlex.quote(text)
 
 
-def _looks_at(model: RewardModel, episodes: Sequence[Episode]) -> str:
-    """Return what a reward model looks at in episodes, in a sentence; empty where there are too few clips."""
+def _looks_at(model: RewardModel, episodes: Sequence[Episode]) -> tuple[str, Mapping[str, bytes]]:
+    """Return what a reward model looks at in episodes, in a sentence, and where; nothing for too few clips."""
     cut = [as_clips(e.obs, e.action, model) for e in episodes[:MOST_LOOKED_AT]]
     if sum(len(obs) for obs, _ in cut) < 2:
-        return ""
+        return "", {}
     obs, action = (np.concatenate(part) for part in zip(*cut, strict=True))
     among = quantities(*column_names(episodes[0].meta, model.obs_dim, model.act_dim), model.sight)
-    return in_words(attribute(model, obs, action, among, np.random.default_rng(0)).shares)
+    shares = attribute(model, obs, action, among, np.random.default_rng(0)).shares
+    return in_words(shares), {camera: drawn(found) for camera, found in occlude(model, obs, action).items()}

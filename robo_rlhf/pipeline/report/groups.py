@@ -7,13 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from robo_rlhf.core.files import feedback_database
-from robo_rlhf.core.stats import Interval, bootstrap_mean, wilson
+from robo_rlhf.core.stats import Interval, bootstrap_mean, clustered_share
 from robo_rlhf.feedback.held_out import WATCHES
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.feedback.store import Store
 from robo_rlhf.pipeline.report.findings import Findings
 from robo_rlhf.pipeline.report.formatting import interval_text, value_text
 from robo_rlhf.reward_fitting.groups import group_warnings, members
+
+_Vote = tuple[bool, str]  # what a person says, and of which question
 
 
 class GroupRatings(NamedTuple):
@@ -28,8 +30,9 @@ def groups_section(findings: Findings) -> str:
     """Return the section; empty where nobody who answered names a group."""
     with Store(feedback_database(findings.home)) as store:
         teams = store.teams()
-        last = findings.rounds[-1]
-        questions = store.questions(run=findings.path.name, round=last)
+        asked = store.questions(run=findings.path.name)
+        last = max((question.round for question in asked), default=0)
+        questions = [question for question in asked if question.round == last]
         answers = store.answers(run=findings.path.name, round=last)
     people = {answer.annotator for answer in findings.answers()}
     groups = members(sorted(people), teams)
@@ -50,34 +53,44 @@ def groups_section(findings: Findings) -> str:
         "<th>prefer the newest policy</th><th>call it a success</th><th>rate it, 1 to 5</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
         '<p class="quiet">Groups are what people name on their account pages. The reward is judged by answers that it '
-        f"was not trained on; the policy is the newest that people saw, that of clips of round {last}; the comparisons "
-        "are those with the policy before it. <code>robo-rlhf arena</code> compares the last one, and "
-        "<code>arena show --by-group</code> says who prefers it.</p>"
+        f"was not trained on; the policy is {_which(last, findings.rounds[-1])}; the comparisons are those with the "
+        "policy before it. <code>robo-rlhf arena</code> compares any policies, and <code>arena show --by-group</code> "
+        "says who prefers which.</p>"
     )
+
+
+def _which(asked: int, last: int) -> str:
+    if asked > last:
+        return "the last one, which was asked about after all rounds"
+    return f"the newest that people saw, that of clips of round {asked}: nobody was asked about the last one"
 
 
 def ratings(questions: Iterable[Question], answers: Iterable[Answer], people: Collection[str]) -> GroupRatings:
     """Return what some people say of the policy whose clips were asked about."""
     known = {question.id: question for question in questions}
-    newer, succeeds, levels = list[bool](), list[bool](), list[float]()
+    newer, succeeds, levels = list[_Vote](), list[_Vote](), dict[str, list[float]]()
     for answer in answers:
         question = known.get(answer.question_id)
         if question is None or answer.annotator not in people:
             continue
         choice = answer.value.get("choice")
         if WATCHES in question.meta and choice in ("A", "B"):
-            newer.append(choice == question.meta[WATCHES])
+            newer.append((choice == question.meta[WATCHES], question.id))
         if question.kind == "success" and choice in ("yes", "no"):
-            succeeds.append(choice == "yes")
+            succeeds.append((choice == "yes", question.id))
         given = answer.value.get("ratings")
         if isinstance(given, Mapping) and given:
-            levels.append(sum(given.values()) / len(given))
-    rating = bootstrap_mean(np.array(levels)) if len(levels) > 1 else None
+            levels.setdefault(question.id, []).append(sum(given.values()) / len(given))
+    means = np.array([np.mean(some) for some in levels.values()])
+    rating = bootstrap_mean(means) if len(means) > 1 else None
     return GroupRatings(_share(newer), _share(succeeds), rating)
 
 
-def _share(votes: list[bool]) -> Interval | None:
-    return wilson(sum(votes), len(votes)) if votes else None
+def _share(votes: list[_Vote]) -> Interval | None:
+    if not votes:
+        return None
+    given, questions = zip(*votes, strict=True)
+    return clustered_share(np.array(given), np.array(questions))
 
 
 def _row(name: str, people: int, predicted: object, found: GroupRatings) -> str:

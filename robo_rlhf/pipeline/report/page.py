@@ -207,6 +207,9 @@ def _reward(findings: Findings) -> str:
     scatter = scatter_chart("learned against true", points, Axis("learned return"), Axis("task return"))
     caption = f"{agree} that the last round collected. Green discs succeeded, red rings failed."
     looks = f"<p>What it looks at: {escape(last.looks_at)}</p>" if last.looks_at else ""
+    for camera, picture in last.where.items():
+        source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+        looks += f'<img src="{source}" alt="Where it looks in {escape(camera)}: red">'
     return (
         f'<h2>The learned reward</h2>{looks}<p class="quiet">What the policy maximises, next to what it never sees. '
         "Each round fits a new reward to all answers so far, so scales differ between rounds. Where the first rises "

@@ -28,6 +28,7 @@ from robo_rlhf.rollouts.rollout import check_environment, rollout
 from robo_rlhf.sim.envs.conditioned_env import ConditionedEnv
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
 
+RATED = "rating"  # the kind of question about a clip of the last policy by itself
 COLLECT_SEED = 4_000_000  # first of the seeds of the episodes that clips are cut from
 
 
@@ -82,6 +83,22 @@ def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]
         questions.append(Question(key, run.path.name, number, kind, config.task, clips, dataset, meta=meta))
     questions += action_questions.as_questions(context, stored.get("actions", []), number)
     questions += as_questions(context, stored.get("alarm", []), number, dataset)
+    context.store.add_questions(questions)
+    return questions
+
+
+def ask_about_last(context: Context, number: int) -> list[Question]:
+    """Write questions about the last policy, which no reward of the run learns from: `number` is one after the last.
+
+    They compare it with the policy before, and half as many of its clips are rated.
+    """
+    pairs = watching_clips(context, number)
+    dataset, name = str((context.run.path / "episodes").relative_to(context.home)), context.run.path.name
+    questions = list[Question]()
+    for newest, _ in pairs[: -(-len(pairs) // 2)]:
+        key = question_id(name, number, RATED, [newest])
+        questions.append(Question(key, name, number, RATED, context.config.task, (newest,), dataset))
+    questions += as_questions(context, [[list(clip) for clip in pair] for pair in pairs], number, dataset)
     context.store.add_questions(questions)
     return questions
 

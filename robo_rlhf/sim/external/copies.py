@@ -55,7 +55,8 @@ class Copies:
             InvalidValueError: observations or actions that cannot be used.
         """
         self.recipe, self.horizon = recipe, horizon
-        self.reader = Observations(first.observation_space, f"observation space of {recipe.name}")
+        what = f"observation space of {recipe.name}"
+        self.reader = Observations(first.observation_space, what, blind=recipe.is_blind)
         self.actions = Actions(first.action_space, recipe.name)
         self.envs = [first, *(recipe.make(horizon) for _ in range(num_envs - 1))]
         self.state_size = state_size(first)
@@ -70,12 +71,12 @@ class Copies:
     def _reset(self, seeds: Array) -> CopiesStep:
         broken = self.faults
         self._begin()
-        for i, row in enumerate(self.rows):
+        for i in range(len(self.envs)):
             try:
                 if i in broken:
                     close_env(self.envs[i], self.recipe.name)
                     self.envs[i] = self.recipe.make(self.horizon)
-                self.reader.read(seeded_reset(self.envs[i], int(seeds[i])), row)
+                self._read(i, seeded_reset(self.envs[i], int(seeds[i])))
                 self.physics[i] = physics_of(self.envs[i]) if self.state_size else None
                 self._read_state(i)
             except Exception as error:  # an external environment may raise anything
@@ -93,12 +94,19 @@ class Copies:
         for i in active.nonzero()[0].tolist():
             try:
                 obs, reward[i], self.success[i], over = step_of(self.envs[i].step(commands[i]))
-                self.reader.read(obs, self.rows[i])
+                self._read(i, obs)
                 self._read_state(i)
                 self.active[i] = not over
             except Exception as error:
                 self._fault(i, "step", error)
         return self._outcome(reward, active)
+
+    def pictures(self) -> dict[str, Array]:
+        """Return the pictures (n, H, W, 3) uint8 of the newest observations, by camera; black where there is none."""
+        return {
+            name: np.stack([self.seen[i].get(name, np.zeros(shape, np.uint8)) for i in range(len(self.envs))])
+            for name, shape in self.reader.sizes.items()
+        }
 
     def enter(self, seeds: Array, state: Array, obs: Array) -> CopiesStep:
         """Enter the states (n, nstate) of frames of the episodes of `seeds` (n,); give back their obs (n, obs_dim)."""
@@ -124,6 +132,12 @@ class Copies:
         self.state: Array = np.zeros((n, self.state_size))
         self.success, self.active = np.zeros(n, np.bool_), np.ones(n, np.bool_)
         self.faults: dict[int, str] = {}
+        self.seen: list[dict[str, Array]] = [{} for _ in range(n)]  # pictures by camera
+
+    def _read(self, i: int, obs: Any) -> None:
+        """Read an observation of copy `i`; raises `Violation`."""
+        self.reader.read(obs, self.rows[i])
+        self.seen[i] = self.reader.pictures(obs)
 
     def _read_state(self, i: int) -> None:
         """Read the state of copy `i`; NaN where a reset changed how many numbers it holds."""
@@ -203,6 +217,18 @@ class RemoteCopies:
         died = dict.fromkeys(range(n), self._died)
         return CopiesStep(self._obs.copy(), np.zeros(n, np.float32), none, none, died, self._state)
 
+    def pictures(self) -> dict[str, Array]:
+        """Return what `Copies.pictures` does; nothing where the process has died."""
+        if not self._died:
+            try:
+                self._worker.send(("pictures", None))
+                found: dict[str, Array] = self._worker.receive(LIMIT)
+            except WorkerDiedError as error:
+                self._note_death(error)
+            else:
+                return found
+        return {}
+
     def close(self) -> None:
         """Close the copies, and end the process."""
         self._worker.end()
@@ -211,8 +237,8 @@ class RemoteCopies:
         self._died = f"{self.name}: its worker process {error.how}"
 
 
-def serve(named: Recipe | str, num_envs: int, horizon: int | None) -> Callable[[tuple[str, Array]], CopiesStep]:
-    """Make copies in a worker process, and return what answers `reset` and `step`.
+def serve(named: Recipe | str, num_envs: int, horizon: int | None) -> Callable[[tuple[str, Any]], Any]:
+    """Make copies in a worker process, and return what answers `reset`, `step` and `pictures`.
 
     Raises:
         EnvironmentFaultError: they cannot be made.
@@ -225,7 +251,8 @@ def serve(named: Recipe | str, num_envs: int, horizon: int | None) -> Callable[[
         message = str(error) if isinstance(error, RoboRlhfError) else f"An environment {raised('making', error)}"
         raise EnvironmentFaultError(f"{name} cannot be made in a worker process. {message}") from error
     atexit.register(copies.close)
-    methods = {"reset": copies.reset, "step": copies.step}
+    methods: dict[str, Callable[[Any], Any]] = {"reset": copies.reset, "step": copies.step}
+    methods["pictures"] = lambda _: copies.pictures()
     return lambda request: methods[request[0]](request[1])
 
 

@@ -100,6 +100,11 @@ class Recipe(NamedTuple):
     limit: int | None = None  # steps per episode, where the name holds them
     render_mode: str | None = None  # of all copies
 
+    @property
+    def is_blind(self) -> bool:
+        """Whether pictures in its observations are not drawn, since the cameras of its scene show the same."""
+        return self.plugin is not None and self.plugin.blind is not None
+
     def rendering(self, render_mode: str | None) -> "Recipe":
         """Return the recipe of copies that render in a mode, whenever they are made; itself where None."""
         return self if render_mode is None else self._replace(render_mode=render_mode)

@@ -1,7 +1,8 @@
 """Clips of outside environments: the actions of an episode are replayed from its seed, and the frames recorded."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -27,11 +28,12 @@ class ReplayedFrames(NamedTuple):
     deviation: float  # largest difference from the recorded observations; 0 where the environment is deterministic
 
 
-def replay_frames(episode: Episode, chosen: Sequence[int] | None = None) -> ReplayedFrames:
+def replay_frames(episode: Episode, chosen: Sequence[int] | None = None, camera: str = "") -> ReplayedFrames:
     """Render the `chosen` frames of an episode of an outside environment, numbers that rise; all of them where None.
 
     An episode of T steps has T + 1 frames: frame i comes before action i. The episode must begin at its seed's initial
-    state; the replay of one whose beginning was trimmed deviates, as `deviation` shows.
+    state; the replay of one whose beginning was trimmed deviates, as `deviation` shows. With a `camera`, one of
+    `observed_cameras`, they are its pictures in the observations, and nothing is rendered.
 
     Raises:
         InvalidValueError: the environment cannot render images, or the frames are not all in the episode.
@@ -43,25 +45,42 @@ def replay_frames(episode: Episode, chosen: Sequence[int] | None = None) -> Repl
         given = f"{chosen[0]} to {chosen[-1]}" if chosen else "none"
         raise InvalidValueError(f"frames of episode {episode.meta.id}", given, f"frames within 0 to {len(episode)}")
     recipe = find(episode.meta.task)
-    with _rendering(recipe) as env:
-        replay = _replay(env, episode, chosen)
+    with _made(recipe, None if camera else "rgb_array") as env:
+        replay = _replay(env, episode, chosen, camera)
+    if camera:
+        return replay
     if recipe.plugin and recipe.plugin.upside_down:
         return replay._replace(frames=replay.frames[:, ::-1, ::-1])
     return replay
 
 
+@lru_cache(maxsize=16)
+def observed_cameras(task: str) -> Mapping[str, str]:
+    """Return the cameras whose pictures an outside environment observes, by name: why it is none, or an empty text.
+
+    Raises:
+        RoboRlhfError: there is no such environment, or it cannot be made.
+    """
+    recipe = find(task)
+    env = recipe.make()
+    try:
+        return Observations(env.observation_space, f"observation space of {task}", blind=recipe.is_blind).cameras
+    finally:
+        close_env(env, task)
+
+
 def render_once(recipe: Recipe) -> Array:
     """Return the image (height, width, 3) uint8 with which an episode begins; raises as `replay_frames`."""
-    with _rendering(recipe) as env:
+    with _made(recipe, "rgb_array") as env:
         seeded_reset(env, 0)
         return picture_of(env.render(), None)
 
 
 @contextmanager
-def _rendering(recipe: Recipe) -> Iterator[gymnasium.Env[Any, Any]]:
-    """Provide a copy that renders images; what it raises becomes an error of ours."""
+def _made(recipe: Recipe, render_mode: str | None) -> Iterator[gymnasium.Env[Any, Any]]:
+    """Provide a copy for a replay, which renders images in a mode; what it raises becomes an error of ours."""
     choose_backend()
-    env = recipe.make(horizon=-1, render_mode="rgb_array")
+    env = recipe.make(horizon=-1, render_mode=render_mode)
     draw_fast(env)
     try:
         with printing(recipe.name):
@@ -78,20 +97,23 @@ def _rendering(recipe: Recipe) -> Iterator[gymnasium.Env[Any, Any]]:
         close_env(env, recipe.name)
 
 
-def _replay(env: Any, episode: Episode, wanted: Sequence[int]) -> ReplayedFrames:
+def _replay(env: Any, episode: Episode, wanted: Sequence[int], camera: str) -> ReplayedFrames:
     """Return the frames; raises Violation, or any exception of the environment."""
-    reader = Observations(env.observation_space, f"observation space of {episode.meta.task}")
-    obs = reader.row(seeded_reset(env, episode.meta.seed))
+    what = f"observation space of {episode.meta.task}"
+    reader = Observations(env.observation_space, what, blind=find(episode.meta.task).is_blind)
+    seen = seeded_reset(env, episode.meta.seed)
     commands = Actions(env.action_space, episode.meta.task).commands(episode.action)
     frames, deviation = list[Array](), 0.0
     for i in range(wanted[-1] + 1):
-        deviation = max(deviation, float(np.abs(obs - episode.obs[i]).max(initial=0.0)))
-        if i in wanted:
+        deviation = max(deviation, float(np.abs(reader.row(seen) - episode.obs[i]).max(initial=0.0)))
+        if i in wanted and camera:
+            frames.append(reader.pictures(seen)[camera].copy())
+        elif i in wanted:
             with untouched(env):
                 picture = env.render()
             frames.append(picture_of(picture, frames[-1].shape if frames else None))
         if i < wanted[-1]:
-            obs = reader.row(step_of(env.step(commands[i]))[0])
+            seen = step_of(env.step(commands[i]))[0]
     return ReplayedFrames(np.stack(frames), deviation)
 
 

@@ -3,7 +3,8 @@
 Spaces may be boxes, choices (`Discrete`, `MultiDiscrete`, `MultiBinary`), and dictionaries and tuples of these. Columns
 follow each other by name, and are named after their place: "goal[2]", "robot.arm[0]". A choice of n things is n
 columns: in an observation the one that holds is 1 and the others 0; in an action the largest chooses, and is applied as
-1 with the others -1. A picture is no row of columns: beside other parts it is left out, alone it is refused.
+1 with the others -1. A picture is no row of columns but a camera, called after its place, or "pixels" where it is all
+that is observed: what policies see of it, they see with --cameras. One that is no uint8 (height, width, 3) is refused.
 """
 
 import math
@@ -19,6 +20,8 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.sim.external.checks import REAL, Plain, Violation, first_bad, fits
 from robo_rlhf.sim.external.controls import ActionColumn
 
+PICTURE = "uint8 (height, width, 3), from 0 to 255"
+SOLE = "pixels"  # the camera of an observation that is one picture
 CHANNELS = (1, 3, 4)  # of a picture
 LEAST_SIDE = 16  # [pixels] from which on three axes of numbers are a picture
 CHOICE = "--env-arg obs_type=state or --env-arg obs_type=pixels_agent_pos"  # of observations; both are widespread
@@ -45,24 +48,32 @@ class Leaf(NamedTuple):
 class Observations:
     """Reads observations of one space as rows of float32."""
 
-    def __init__(self, space: Space[Any], what: str) -> None:
-        """Prepare for `space`, which `what` names in errors.
+    def __init__(self, space: Space[Any], what: str, *, blind: bool = False) -> None:
+        """Prepare for `space`, which `what` names in errors; in one that is `blind`, pictures are not drawn.
 
         Raises:
-            InvalidValueError: it holds nothing but pictures, or nothing that can be columns.
+            InvalidValueError: it holds nothing but pictures that are no camera, or nothing at all.
         """
         parts = list(_walk(space, what, ()))
-        pictures = [(keys, leaf) for keys, leaf in parts if is_picture(leaf)]
-        if pictures and len(pictures) == len(parts):
-            keys, leaf = pictures[0]
-            given = f"a picture of {'×'.join(map(str, leaf.shape))} ({math.prod(leaf.shape):,} numbers)"
-            raise InvalidValueError(f"{what}{_path(keys)}", given, f"columns: choose others, such as with {CHOICE}")
-        self._leaves = _leaves([part for part in parts if part not in pictures], "obs")
-        self.left_out = tuple(".".join(map(str, keys)) for keys, _ in pictures)
+        pictures = {".".join(map(str, keys)) or SOLE: (keys, leaf) for keys, leaf in parts if is_picture(leaf)}
+        self.cameras = {
+            name: "not drawn" if blind else _why_no_camera(leaf) for name, (_, leaf) in pictures.items()
+        }  # name → why it is none
+        if pictures and len(pictures) == len(parts) and all(self.cameras.values()):
+            name, (keys, _) = next(iter(pictures.items()))
+            expected = f"a picture of {PICTURE}, or columns: choose others, such as with {CHOICE}"
+            raise InvalidValueError(f"{what}{_path(keys)}", self.cameras[name], expected)
+        self._leaves = _leaves([(keys, leaf) for keys, leaf in parts if not is_picture(leaf)], "obs")
+        self._pictures = {name: found for name, found in pictures.items() if not self.cameras[name]}
         self.size = self._leaves[-1].stop if self._leaves else 0  # columns
         self.names = tuple(name for leaf in self._leaves for name in leaf.names)
-        if not self.size:
+        if not self.size and not pictures:
             raise InvalidValueError(what, str(space), "one that holds at least one number")
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes (H, W, 3) of the cameras' pictures."""
+        return {name: tuple(space.shape or ()) for name, (_, space) in self._pictures.items()}
 
     def read(self, obs: Any, row: Array) -> None:
         """Write an observation into `row` (size,) float64. Whether its numbers are finite: see `fits`.
@@ -84,6 +95,21 @@ class Observations:
                 row[:] = part
             else:
                 row[leaf.start : leaf.stop] = part.reshape(-1)
+
+    def pictures(self, obs: Any) -> dict[str, Array]:
+        """Return the pictures (H, W, 3) uint8 of an observation, by camera; not copies.
+
+        Raises:
+            Violation: one is missing, or of another size or type than its space says.
+        """
+        found = {}
+        for name, (keys, space) in self._pictures.items():
+            picture = _array(_part_of(obs, keys) if keys else obs)
+            if picture.shape != space.shape or picture.dtype != np.uint8:
+                given = Plain(f"{picture.dtype} {picture.shape}")
+                raise Violation(f"a picture{_path(keys)} of", given, f"uint8 {space.shape}, as its space says")
+            found[name] = picture
+        return found
 
     def row(self, obs: Any) -> Array:
         """Return an observation as (size,) float32; raises as `read`, and where a number is not finite."""
@@ -172,6 +198,16 @@ def is_picture(space: Space[Any]) -> bool:
     sides = shape if len(shape) == 2 else shape[:2] if shape[2] in CHANNELS else shape[1:]
     channels = len(shape) == 3 and (shape[2] in CHANNELS or shape[0] in CHANNELS)
     return min(sides) >= LEAST_SIDE and (space.dtype == np.uint8 or channels)
+
+
+def _why_no_camera(space: Any) -> str:
+    """Return what a picture is that no camera gives; empty where it is uint8 (height, width, 3)."""
+    shape, given = space.shape, f"{space.dtype} {space.shape}"
+    if len(shape) == 2 or 1 in (shape[0], shape[2]):
+        return f"{given}, one channel: depth, or grey"
+    if shape[2] != 3:
+        return f"{given}, channels first" if shape[0] in CHANNELS else f"{given}, {shape[2]} channels"
+    return "" if space.dtype == np.uint8 else f"{given}, not bytes"
 
 
 def _walk(space: Space[Any], what: str, keys: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], Any]]:

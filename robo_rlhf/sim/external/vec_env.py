@@ -24,7 +24,7 @@ from robo_rlhf.sim.external.copies import Copies, CopiesStep, RemoteCopies
 from robo_rlhf.sim.external.ids import Recipe, find
 from robo_rlhf.sim.external.physics import actuator_names, physics_of
 from robo_rlhf.sim.external.proof import provenance_of
-from robo_rlhf.sim.external.spaces import Actions
+from robo_rlhf.sim.external.spaces import PICTURE, Actions
 
 _log = logging.getLogger(__name__)
 COPIES_PER_WORKER = 16  # fewer are stepped faster in one process, without the overhead of messages
@@ -67,7 +67,7 @@ class ExternalVecEnv:
         sizes = _shares(recipe, num_envs, workers)
         self._local = Copies(first, recipe, sizes[0], horizon)
         self.obs_dim, self.obs_names = self._local.reader.size, self._local.reader.names
-        self.left_out = self._local.reader.left_out
+        self.observed_cameras = tuple(self._local.reader.sizes)  # of the pictures in its observations
         self.action_names = actuator_names(first, self.act_dim) or self._actions.names
         nstate = self._local.state_size
         self._remote = [RemoteCopies(recipe, size, horizon, self.obs_dim, nstate) for size in sizes[1:]]
@@ -77,9 +77,11 @@ class ExternalVecEnv:
         self._warned = False
         if still:
             _log.warning("%s: the bounds of action columns %s leave no room; they do nothing", env_id, still)
-        if self.left_out:
-            pictures = ", ".join(self.left_out)
-            _log.warning("%s: %s is left out, as a picture; --cameras shows some to policies", env_id, pictures)
+        for camera, why in self._local.reader.cameras.items():
+            if why:
+                _log.warning("%s: %s is left out: %s; a camera gives %s", env_id, camera, why, PICTURE)
+            else:
+                _log.warning("%s: %s is a picture, which policies see with --cameras %s", env_id, camera, camera)
 
     def reset(self, seeds: Array) -> Array:
         """Start episodes from `seeds` (N,); return obs (N, obs_dim). Copy i depends on seeds[i] alone.
@@ -115,6 +117,17 @@ class ExternalVecEnv:
     def get_state(self) -> Array:
         """Return a copy of the integration states (N, nstate); (N, 0) where the environment is not MuJoCo."""
         return self._state.copy()
+
+    def pictures(self) -> dict[str, Array]:
+        """Return the pictures (N, H, W, 3) uint8 of the newest observations, by camera; black where there is none."""
+        parts = [self._local.pictures(), *(remote.pictures() for remote in self._remote)]
+        counts = np.diff(self._bounds)
+        return {
+            name: np.concatenate(
+                [part.get(name, np.zeros((n, *shape), np.uint8)) for n, part in zip(counts, parts, strict=True)]
+            )
+            for name, shape in self._local.reader.sizes.items()
+        }
 
     def set_state(self, state: Array) -> Array:
         """Refuse: see `enter`.

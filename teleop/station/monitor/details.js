@@ -120,5 +120,5 @@ function settings(runs) {
   if (!shown.length) return element("p", { class: "soft" }, "They have the same settings.");
   const head = element("tr", {}, element("th", { scope: "col" }, "Setting"), ...runs.map((run) => element("th", { scope: "col" }, run.info.title || run.name)));
   const rows = shown.map((name) => element("tr", {}, element("th", { scope: "row" }, name), ...runs.map((run) => element("td", { class: "wrap" }, run.info.config[name] ?? "–"))));
-  return element("div", { class: "table settings", role: "region", "aria-label": "Settings", tabindex: "0" }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
+  return element("div", { class: "table configuration", role: "region", "aria-label": "Settings", tabindex: "0" }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
 }

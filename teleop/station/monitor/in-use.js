@@ -10,7 +10,7 @@ const EVERY = 10_000; // [ms] between updates
 const SENDS = [["review", "Ask for review"], ["corrections", "Ask for corrections"], ["training", "Add to the next training set"]];
 const PLACE = /** @type {HTMLElement} */ (document.getElementById("in-use"));
 
-/** @typedef {{name: string, value: number, level: number | null, alarm: boolean, about: string}} Signal */
+/** @typedef {{name: string, value: number | null, level: number | null, alarm: boolean, about: string}} Signal */
 /** @typedef {{episode: string, start: number, length: number, unusual: number, why: string}} Moment */
 /** @typedef {{dataset: string, policy: string, reference: string, episodes: number, alarm: boolean, time: string, signals: Signal[], moments: Moment[]}} Found */
 
@@ -44,7 +44,7 @@ export class InUse {
     );
     const head = element("tr", {}, ...["Watched", "Value", "Alarm level", "", "What deviates most"].map((text) => element("th", { scope: "col" }, text)));
     const moments = one.moments.map((moment) =>
-      element("li", {}, element("a", { href: `/library?${new URLSearchParams({ dataset: one.dataset })}` }, moment.episode), ` steps ${moment.start} to ${moment.start + moment.length}: ${moment.why.replaceAll("_", " ")}, ${number(moment.unusual)} times the level of an unusual step`),
+      element("li", {}, element("a", { href: `/library/episode/${[...one.dataset.split("/"), moment.episode].map(encodeURIComponent).join("/")}` }, moment.episode), ` steps ${moment.start} to ${moment.start + moment.length}: ${moment.why.replaceAll("_", " ")}, ${number(moment.unusual)} times the level of an unusual step`),
     );
     const node = element(
       "article",

@@ -382,10 +382,10 @@ class Ask {
     }
     const query = { dataset: item.dataset, episode: item.episode, reward: this.reward.value, page };
     try {
-      const { worth, looks } = await get(`/api/ask/judge?${new URLSearchParams(query)}`);
+      const { worth, looks, where } = await get(`/api/ask/judge?${new URLSearchParams(query)}`);
       if (this.item !== item || query.reward !== this.reward.value) return;
       this.worth.show(worth, item.timeline.frames);
-      this.worth.looks(looks);
+      this.worth.looks(looks, where);
       this.worth.at(this.clip.frame);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;

@@ -101,7 +101,8 @@ class ProbeView:
         assert isinstance(found, RewardResult)
         looks = {"words": in_words(found.looks_at), "shares": dict(found.looks_at)} if found.looks_at else None
         moments = None if found.moments is None else _numbers(found.moments)
-        return {"worth": reward_as_json(found.worth), "looks": looks, "moments": moments}
+        where = {camera: base64.b64encode(picture).decode() for camera, picture in found.where.items()}
+        return {"worth": reward_as_json(found.worth), "looks": looks, "moments": moments, "where": where}
 
     async def compare(self, at: FrameRef, policies: tuple[str, str], seconds: float, person: str) -> dict[str, Any]:
         """Record two policies' continuations, and ask annotators to compare; raises as `look`, or that they cannot.

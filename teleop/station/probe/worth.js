@@ -56,13 +56,15 @@ export class WorthChart {
   }
 
   /**
-   * Say what the model looks at in this episode.
+   * Say what the model looks at in this episode, and show where in the pictures of its cameras.
    * @param {{words: string, shares: Record<string, number>} | null} found
+   * @param {Record<string, string>} where
    */
-  looks(found) {
+  looks(found, where) {
     if (!found) return;
     const shares = Object.entries(found.shares).filter(([, share]) => share >= 0.01).map(([words, share]) => `${words} ${Math.round(100 * share)} %`);
     this.place.append(element("p", { class: "soft small", title: shares.join(", ") }, "It looks at: ", element("span", {}, found.words)));
+    for (const [camera, picture] of Object.entries(where)) this.place.append(element("img", { class: "where", src: `data:image/png;base64,${picture}`, alt: `Where it looks in ${camera}: red`, title: `${camera}: red where covering changes the reward` }));
   }
 
   /**

@@ -9,6 +9,7 @@ import { element, printKeys } from "../shared/made.js";
 import { percent } from "../shared/runs.js";
 import { tell } from "../shared/toast.js";
 import { drawAmbiguous } from "./ambiguous.js";
+import { drawSurprises } from "./surprises.js";
 
 const [SOON, LATER] = [700, 5000]; // [ms] between requests, while results are computed and else
 
@@ -73,6 +74,7 @@ function draw(answer) {
   figures(report);
   people(report.people);
   drawAmbiguous(report.ambiguous);
+  drawSurprises(chosen);
   byId("charts").replaceChildren(...charts(report));
 }
 

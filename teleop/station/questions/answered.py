@@ -2,13 +2,16 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.quality.predictions import OTHERWISE, AnswerPrediction, newest_predictions
 from robo_rlhf.feedback.question_kind import AnswerValue, agreement
 from robo_rlhf.feedback.reasons.given import described_with_reasons
 from robo_rlhf.feedback.records import COUNTED
@@ -27,6 +30,7 @@ class AnswerInWords:
     value: AnswerValue
     words: str
     answered: str  # ISO 8601, UTC
+    number: int  # order of arrival
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,12 @@ def answered_questions(store: Store) -> list[AnsweredQuestion]:
     return [one for one in found if one.answers]
 
 
-def my_answers(store: Store, person: str, limit: int) -> list[dict[str, Any]]:
-    """Return a person's newest answers, each with the lease under which it can be taken back."""
+def my_answers(store: Store, home: Path, person: str, limit: int) -> list[dict[str, Any]]:
+    """Return a person's newest answers, each with the lease under which it can be taken back.
+
+    `chance` is what the newest reward that did not learn from an answer gives to it; None where there is none.
+    """
+    predicted = newest_predictions(home)
     about = (questions.c.kind, questions.c.task, questions.c.meta, leases.c.number.label("lease"))
     query = sa.select(answers, *about)
     query = query.join(questions, questions.c.id == answers.c.question_id)
@@ -86,9 +94,42 @@ def my_answers(store: Store, person: str, limit: int) -> list[dict[str, Any]]:
             value = json.loads(row["value"])
             words = {"words": described_with_reasons(KINDS[row["kind"]], value), "note": value.get("note", "")}
             fields = {name: row[name] for name in ("question_id", "kind", "task", "answered", "lease")}
-            found.append({**fields, **words, "prompt": _prompt(row), "clips": shown.get(row["question_id"], [])})
+            words["chance"] = _chance(predicted, row["question_id"], person, row["number"])
+            found.append(
+                {**fields, **words, "value": value, "prompt": _prompt(row), "clips": shown.get(row["question_id"], [])}
+            )
         seen.add(row["question_id"])
     return found
+
+
+def surprises(store: Store, home: Path, most: int, run: str = "", task: str = "") -> dict[str, Any]:
+    """Return how far the newest rewards predict people's newest answers, and those that they expect least.
+
+    Where `run` or `task` is not empty, of the answers to its questions.
+    """
+    predicted = newest_predictions(home)
+    people: dict[str, list[bool]] = defaultdict(list)
+    found = []
+    asked = [q for q in answered_questions(store) if run in ("", q.run) and task in ("", q.task)]
+    for question in asked:
+        for one in question.answers:
+            chance = _chance(predicted, question.id, one.annotator, one.number)
+            if chance is not None:
+                people[one.annotator].append(chance >= OTHERWISE)
+                if chance < OTHERWISE:
+                    row = {"id": question.id, "task": question.task, "kind": question.kind, "clips": question.clips}
+                    found.append({**row, "person": one.annotator, "words": one.words, "chance": chance})
+    found.sort(key=lambda row: (row["chance"], row["id"]))
+    shares = {name: {"right": sum(hits), "of": len(hits)} for name, hits in sorted(people.items())}
+    return {"people": shares, "otherwise": found[:most]}
+
+
+def _chance(
+    predicted: Mapping[tuple[str, str], AnswerPrediction], question: str, person: str, number: int
+) -> float | None:
+    """Return what a reward gives to an answer; None where it saw none, or an earlier answer of the person."""
+    known = predicted.get((question, person))
+    return known.chance if known is not None and number <= known.until else None
 
 
 def _question(name: str, rows: list[Any], clips: list[str]) -> AnsweredQuestion:
@@ -97,7 +138,11 @@ def _question(name: str, rows: list[Any], clips: list[str]) -> AnsweredQuestion:
     for row in rows:
         if row["value"] is not None and kind is not None:
             value = json.loads(row["value"])
-            given.append(AnswerInWords(row["annotator"], value, described_with_reasons(kind, value), row["answered"]))
+            given.append(
+                AnswerInWords(
+                    row["annotator"], value, described_with_reasons(kind, value), row["answered"], row["number"]
+                )
+            )
     pairs = [agreement(kind, a.value, b.value) for a, b in combinations(given, 2)] if kind is not None else []
     known = [share for share in pairs if share is not None]
     return AnsweredQuestion(

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -17,13 +17,15 @@ from robo_rlhf.feedback.queries import question_row
 from robo_rlhf.feedback.records import Question, question_id
 from robo_rlhf.feedback.store import Store
 from teleop.input.key_bindings import Binding
-from teleop.station.questions.answered import AnsweredQuestion, answered_questions, my_answers
+from teleop.station.questions.answered import AnsweredQuestion, answered_questions, my_answers, surprises
 from teleop.station.questions.making import make_questions
 from teleop.station.web.auth import Me, SignedIn, principal_of, requires, station_of
 from teleop.station.web.pages import Page
 from teleop.station.web.templates import render
 
 MOST, MOST_PEOPLE, SHOWN, MINE = 500, 20, 60, 100  # questions at once, people each, rows of a list, own answers
+USUAL = "pairwise"  # the kind that is offered first
+SURPRISES = 20  # answers that a reward expects least
 BY_AXES = "axes"  # the kind that compares along the axes of the task
 STEM = "asked"  # of the names under which questions of this page are asked
 MORE = 2  # people who are asked in addition
@@ -41,6 +43,7 @@ KEYS = (
 )
 router = APIRouter()
 Operator = Annotated[SignedIn, Depends(requires("operator"))]
+Name = Annotated[str, Query(max_length=200)]
 
 
 class NewQuestions(BaseModel):
@@ -77,17 +80,22 @@ def page(request: Request, me: Operator) -> Response:
         "keys": [asdict(binding) for binding in KEYS],
         "places": [{"name": name, "tasks": sorted(found)} for name, found in sorted(tasks.items())]
         + [{"name": f"{RUNS}/{line.name}", "tasks": [line.task], "title": line.title} for line in runs if line.task],
-        "kinds": [{"name": name, "prompt": KINDS[name].prompt} for name in KINDS],
+        "kinds": [{"name": name, "prompt": KINDS[name].prompt} for name in _kinds()],
         "most": {"count": MOST, "people": MOST_PEOPLE},
     }
     return render(request, "questions/questions.html", page=PAGE, data=data)
+
+
+def _kinds() -> list[str]:
+    """Return the kinds that can be asked about recorded episodes, the usual one first."""
+    return sorted((name for name in KINDS if KINDS[name].of_recordings), key=lambda name: (name != USUAL, name))
 
 
 @router.post("/api/questions")
 def ask(request: Request, body: NewQuestions, me: Operator) -> dict[str, Any]:
     """Make questions; all of them or none."""
     station = station_of(request)
-    if body.kind not in KINDS:
+    if body.kind not in _kinds():
         raise NotFoundError("kind of question", body.kind, "Choose one of those in the list.")
     run = f"{STEM}-{1 + sum(name.startswith(f'{STEM}-') for name in station.store.runs())}"
     made = make_questions(
@@ -144,7 +152,15 @@ def own_page(request: Request, me: Me) -> Response:
 @router.get("/api/questions/mine")
 def mine(request: Request, me: Me) -> dict[str, Any]:
     """Return one's own newest answers."""
-    return {"answers": my_answers(station_of(request).store, me.person.name, MINE)}
+    station = station_of(request)
+    return {"answers": my_answers(station.store, station.home, me.person.name, MINE)}
+
+
+@router.get("/api/questions/surprises")
+def surprising(request: Request, me: Operator, run: Name = "", task: Name = "") -> dict[str, Any]:
+    """Return how far rewards predict each person's newest answers that they did not learn from, and the least so."""
+    station = station_of(request)
+    return surprises(station.store, station.home, SURPRISES, run, task)
 
 
 def _copy(store: Store, name: str, role: Literal["gold", "practice"]) -> Question:

@@ -25,6 +25,8 @@ from teleop.station.web.templates import render
 
 MOST_LABELS, MOST_ROUNDS, MOST_DEMOS, MOST_MINUTES, SHOWN = 5000, 20, 1000, 480, 100  # the last: runs in the list
 PACE = 6.0  # [s] that a person takes for an answer
+ARENA = "arena"  # the kind of a run that compares policies and trains nothing
+REPORT = "report.html"  # in the folder of a run
 PAGE = Page(
     "train",
     "Train",
@@ -96,7 +98,7 @@ def page(request: Request, me: Operator, task: str = "", dataset: str = "") -> R
 def listed(request: Request, me: Operator) -> dict[str, Any]:
     """Return what is queued, at work and done, and what is in the trash."""
     queue = station_of(request).training
-    jobs = queue.jobs()
+    jobs = [job for job in queue.jobs() if job.line is None or job.line.kind != ARENA]
     trash = [{"name": one.run, "mayChange": _may(me, one.person)} for one in queue.trash()]
     return {"runs": [_view(request, me, job, jobs) for job in jobs[:SHOWN]], "trash": trash, "slots": queue.slots}
 
@@ -257,4 +259,5 @@ def _view(request: Request, me: SignedIn, job: Job, jobs: list[Job]) -> dict[str
         "after": line.after if line is not None else None,
         "changed": line.changed if line is not None else job.training.asked if job.training is not None else 0.0,
         "questions": asks,
+        "report": (queue.runs.home / job.name / REPORT).is_file(),
     }

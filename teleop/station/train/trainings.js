@@ -129,7 +129,7 @@ export class Trainings {
     const title = run.title || run.name;
     const deed = (/** @type {string} */ word, /** @type {string} */ act, /** @type {() => void} */ work) => place.append(element("button", { type: "button", class: "button small", "data-do": act, "aria-label": `${word} ${title}`, onclick: work }, word));
     if (run.state === "waiting" && run.questions) place.append(element("a", { class: "button small primary", "data-do": "review", href: `/review?run=${encodeURIComponent(run.name)}` }, `Review ${run.questions}`));
-    if (run.state === "finished") place.append(element("a", { class: "button small", "data-do": "report", "aria-label": `Report of ${title}`, href: `/monitor/report/${encodeURIComponent(run.name)}`, target: "_blank" }, "Report"));
+    if (run.report) place.append(element("a", { class: "button small", "data-do": "report", "aria-label": `Report of ${title}`, href: `/monitor/report/${encodeURIComponent(run.name)}`, target: "_blank" }, "Report"));
     if (!run.mayChange) return place;
     if (run.state === "queued") deed("Cancel", "stop", () => this.act(run, "stop"));
     else if (["starting", "working", "waiting"].includes(run.state)) deed("Stop", "stop", () => this.act(run, "stop"));

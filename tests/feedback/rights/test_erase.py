@@ -18,6 +18,7 @@ from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.implicit.keeping import update
 from robo_rlhf.feedback.live_signal.signals import Signal
 from robo_rlhf.feedback.notes import Note
+from robo_rlhf.feedback.quality.predictions import keep_predictions
 from robo_rlhf.feedback.quality.report import report
 from robo_rlhf.feedback.rights.home import MARK
 from robo_rlhf.feedback.rights.rows import What
@@ -81,6 +82,7 @@ def leave_traces(home: Path, store: Store, people: People) -> None:
     update(home, store, "a/mine")
     run = home / "runs" / "learned"
     run.mkdir(parents=True)
+    keep_predictions(run, {NAME: {"q": 0.1}, "ben": {"q": 0.9}}, until=1)
     write_json(run / "result.json", {"people": {NAME: {"flip": 0.1}, "ben": {}}, "oddities": [f"{NAME} prefers left"]})
     (run / "events.jsonl").write_bytes(sealed_lines([{"time": 1, "event": "updated", "flips": {NAME: 0.1}}]))
     (run / "report.html").write_text(f"<p title='x'>Answers of {NAME}</p>")

@@ -164,28 +164,32 @@ def test_choices_that_are_none(obs: dict[str, Any], message: str) -> None:
         (Discrete(3), False),
     ],
 )
-def test_a_picture_alone_is_refused_and_nothing_else(space: Space[Any], picture: bool) -> None:
+def test_a_picture_alone_is_a_camera_or_refused(space: Space[Any], picture: bool) -> None:
     assert is_picture(space) == picture
     whole = Dict({"pixels": space})
-    if picture:
+    if picture and space.dtype == np.uint8 and space.shape == (480, 640, 3):
+        assert Observations(whole, "x").sizes == {"pixels": (480, 640, 3)}
+        assert Observations(space, "x").cameras == {"pixels": ""}
+    elif picture:
         with pytest.raises(
             InvalidValueError,
-            match=r"observation space of X\['pixels'\]: expected columns.*obs_type=pixels_agent_pos, got a pict",
+            match=r"observation space of X\['pixels'\]: expected a picture of uint8.*obs_type=pixels_agent_pos, got ",
         ):
             Observations(whole, "observation space of X")
     else:
         assert Observations(whole, "x").size
 
 
-def test_pictures_beside_numbers_are_left_out_by_name() -> None:
+def test_pictures_beside_numbers_are_cameras_by_name() -> None:
     picture = Box(0, 255, (48, 64, 3), np.uint8)
     arms = Dict({"pixels": Dict({"top": picture}), "agent_pos": Box(-9, 9, (2,)), "zoom": Box(0, 1, ())})
     reader = Observations(arms, "x")
-    assert (reader.names, reader.left_out) == (("agent_pos[0]", "agent_pos[1]", "zoom"), ("pixels.top",))
+    assert (reader.names, reader.sizes) == (("agent_pos[0]", "agent_pos[1]", "zoom"), {"pixels.top": (48, 64, 3)})
     arms.seed(0)
     seen = arms.sample()
     assert reader.row(seen).tolist() == [*seen["agent_pos"].tolist(), float(seen["zoom"])]
-    assert Observations(Box(-9, 9, (2,)), "x").left_out == ()
+    assert np.array_equal(reader.pictures(seen)["pixels.top"], seen["pixels"]["top"])
+    assert Observations(Box(-9, 9, (2,)), "x").sizes == {}
 
 
 @pytest.mark.parametrize("space", [Text(3), Dict({"a": Text(3)}), Tuple((Discrete(1), MultiDiscrete([1])))])

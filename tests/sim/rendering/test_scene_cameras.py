@@ -1,15 +1,20 @@
+from pathlib import Path
+
 import mujoco
 import numpy as np
 import pytest
 
 from robo_rlhf.core.errors import UnknownNameError
 from robo_rlhf.core.types import Array
+from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.rendering.camera import Camera
 from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
 from robo_rlhf.sim.rendering.scene_cameras import default_camera, free_cameras, free_fovy, task_cameras
 from robo_rlhf.sim.tasks import TASKS
 from tests.sim.little_scene import MJCF, states
+
+SAMPLES = Path(__file__).parents[3] / "recordings" / "samples"
 
 
 @pytest.mark.parametrize("task", ["pick_place", "navigate_room"])
@@ -68,3 +73,17 @@ def test_scenes_without_cameras_have_the_default_one_and_unknown_tasks_are_refus
     assert free_fovy(model) == 45
     with pytest.raises(UnknownNameError, match="Did you mean 'pick_place'"):
         task_cameras("pick_plaec")
+
+
+@pytest.mark.parametrize("name", [*TASKS, "pick_place_browser"])
+def test_the_hand_is_in_the_picture_of_every_frame_of_the_samples(name: str) -> None:
+    dataset = Dataset(SAMPLES / name)
+    model = load_model(name.removesuffix("_browser"))
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    camera = model.camera("front").id
+    half = np.tan(np.radians(model.cam_fovy[camera]) / 2) * np.array([4 / 3, 1])  # of a picture at a distance of 1
+    hands = np.concatenate([episode.signals["ee_pos"] for episode in dataset.load_all(dataset.ids())])
+    seen = (hands - data.cam_xpos[camera]) @ data.cam_xmat[camera].reshape(3, 3)
+    assert (seen[:, 2] < 0).all()  # before the camera
+    assert (np.abs(seen[:, :2] / seen[:, 2:]) < 0.8 * half).all()  # with room for the fingers

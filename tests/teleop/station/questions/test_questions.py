@@ -10,6 +10,7 @@ from robo_rlhf.core.types import Segment
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.feedback.assignment.submission import SubmittedAnswer
 from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.quality.predictions import keep_predictions
 from robo_rlhf.feedback.store import Question, question_id
 from teleop.station.questions.making import make_questions
 from teleop.station.services import Station
@@ -31,7 +32,7 @@ def settle(client: TestClient, question: str, act: str, value: dict[str, Any] | 
     return client.post("/api/questions/settle", json=body).status_code
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(name for name in KINDS if KINDS[name].of_recordings))
 def test_questions_of_every_kind_are_made_once_and_the_same_each_time(home: Path, kind: str) -> None:
     def make() -> list[Question]:
         return make_questions(home, "runs/one", "reach", kind, 4, seconds=0.3, overlap=2, run="asked-1")
@@ -53,7 +54,14 @@ def test_people_are_asked_what_a_page_made(visit: Visit, station: Station) -> No
     assert client.post("/api/questions", json={**ASKED, "kind": "rating", "people": 2}).json()["run"] == "asked-2"
     assert {(q.kind, q.overlap) for q in station.store.questions("asked-2")} == {("rating", 2)}
     assert visit("annotator").post("/api/review/next", json={"run": "asked-1"}).json()["question"]["kind"] == "pairwise"
-    for wrong in ({"kind": "none"}, {"place": "runs/../x"}, {"place": "nowhere"}, {"task": "push"}, {"count": 501}):
+    for wrong in (
+        {"kind": "none"},
+        {"kind": "actions"},
+        {"place": "runs/../x"},
+        {"place": "nowhere"},
+        {"task": "push"},
+        {"count": 501},
+    ):
         assert client.post("/api/questions", json={**ASKED, **wrong}).status_code in (404, 422)
     assert len(station.store.questions()) == 6
 
@@ -99,8 +107,35 @@ def test_own_answers_are_listed_and_asked_again(visit: Visit, station: Station) 
     assert client.post("/api/review/answer", json=sent).status_code == 200
     (mine,) = client.get("/api/questions/mine").json()["answers"]
     assert (mine["words"], mine["question_id"], len(mine["clips"])) == ("A is better", question["question"], 2)
+    assert mine["chance"] is None
     assert visit("annotator").get("/api/questions/mine").json()["answers"] == []
     again = {"question": mine["question_id"], "lease": mine["lease"], "key": "taken back key"}
     assert client.post("/api/review/undo", json=again).status_code == 200
     assert client.post("/api/review/next", json={}).json()["question"]["question"] == question["question"]
     assert client.get("/api/questions/mine").json()["answers"] == []
+
+
+def test_people_see_where_a_reward_expects_otherwise_and_the_lead_sees_it_of_all(
+    visit: Visit, station: Station, home: Path
+) -> None:
+    visit("operator").post("/api/questions", json=ASKED)
+    client, given = visit("annotator"), dict[str, float]()
+    for number, chance in enumerate((0.2, 0.9)):
+        question = client.post("/api/review/next", json={}).json()["question"]
+        about = {"question": question["question"], "lease": question["lease"]}
+        sent = {**about, "value": {"choice": "A"}, "key": f"key number {number}"}
+        assert client.post("/api/review/answer", json=sent).status_code == 200
+        given[about["question"]] = chance
+    person, newest = station.store.answers()[0].annotator, max(answer.number for answer in station.store.answers())
+    keep_predictions(home / "runs" / "one", {person: given}, newest)
+    mine = client.get("/api/questions/mine").json()["answers"]
+    assert {one["question_id"]: one["chance"] for one in mine} == given
+    assert client.get("/api/questions/surprises").status_code == 403
+    found = visit("operator").get("/api/questions/surprises?task=reach").json()
+    assert found["people"] == {person: {"right": 1, "of": 2}}
+    (row,) = found["otherwise"]
+    assert (given[row["id"]], row["words"], len(row["clips"])) == (0.2, "A is better", 2)
+    assert visit("operator").get("/api/questions/surprises?task=push").json() == {"people": {}, "otherwise": []}
+    keep_predictions(home / "runs" / "one", {person: given}, newest - 1)  # the last answer is newer than the reward
+    chances = [one["chance"] for one in client.get("/api/questions/mine").json()["answers"]]
+    assert chances == [None, 0.2]

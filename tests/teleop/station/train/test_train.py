@@ -13,8 +13,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from robo_rlhf.core import files
+from robo_rlhf.core.errors import DiskFullError
 from robo_rlhf.core.runs import Run
 from robo_rlhf.data.dataset import Dataset
+from robo_rlhf.processes.heartbeat import keep_heartbeat
 from teleop.station.services import Station
 from teleop.station.train import queue
 from teleop.station.train.progress import expected_seconds, progress
@@ -164,6 +166,24 @@ def test_a_full_disk_is_told_before_anything_is_started(
     assert (station.training.jobs(), children) == ([], [])
 
 
+def test_a_disk_that_fills_while_it_trains_is_told_and_it_goes_on_when_there_is_room(
+    visit: Visit, home: Path, children: Children
+) -> None:
+    client = visit("operator")
+    name = client.post("/api/train", json=ASKED).json()["run"]
+    run = Run(home / "runs" / name, {"task": "reach", "demos": 2, "rounds": 2})
+    with pytest.raises(DiskFullError), keep_heartbeat(run):
+        raise DiskFullError(home, 8 * 10**6, 10**6)
+    children[0].kill()
+    children[0].wait()
+    why = "is almost full: 8.0 MB are needed, 1.0 MB are free. Nothing was lost"
+    until(lambda: why in client.get("/api/train").json()["runs"][0]["why"])
+    assert state(client, name) == "failed"
+    assert act(client, name, "resume") == 200
+    assert state(client, name) == "starting"
+    assert len(children) == 2
+
+
 def test_a_station_that_is_started_again_finds_trainings_and_the_queue(
     visit: Visit, station: Station, home: Path, children: Children
 ) -> None:
@@ -204,6 +224,14 @@ def test_a_run_of_a_terminal_is_stopped_by_administrators_alone(visit: Visit, st
     station.runs.forget()
     assert act(lead, "by-hand", "resume") == 409, "with which options only its terminal knows"
     assert act(lead, "by-hand", "delete") == 200
+
+
+def test_arenas_are_not_trainings_and_reports_are_linked_where_they_are(visit: Visit, home: Path) -> None:
+    for name, kind in (("compared", {"kind": "arena"}), ("fitted", {"algorithm": "reward"}), ("whole", {"demos": 2})):
+        Run(home / "runs" / name, {"task": "reach", **kind}).finish({})
+    (home / "runs" / "whole" / "report.html").write_text("<h1>Report</h1>")
+    found = {one["name"]: one["report"] for one in visit("operator").get("/api/train").json()["runs"]}
+    assert found == {"fitted": False, "whole": True}
 
 
 def test_how_far_a_run_is_and_how_long_it_takes(station: Station, home: Path) -> None:
