@@ -108,6 +108,7 @@ ROUTES: dict[str, Row] = {
     "POST /api/questions/settle": Row("operator", "4"),
     "GET /answers": Row("annotator", "2"),
     "GET /api/questions/mine": Row("annotator", "2"),
+    "GET /api/questions/surprises": Row("operator", "2"),
     # Training
     "GET /train": Row("operator", "2"),
     "GET /api/train": Row("operator", "2"),
