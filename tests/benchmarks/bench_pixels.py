@@ -135,7 +135,7 @@ def reward_row() -> dict[str, Any]:
 def loop_row() -> dict[str, Any]:
     """Do the whole loop from pictures; return what it came to beside the cloned policy."""
     words = ["run", "--task", "pick_place", "--demos", "50", "--dataset", "samples/pick_place", "--labels", "200"]
-    words += [*SEES, "--minutes", str(round(LOOP_MINUTES)), "--seed", "0", "--run", "loop"]
+    words += [*SEES, "--minutes", "0", "--set", f"clone.updates={UPDATES[50]}", "--seed", "0", "--run", "loop"]
     found, spent = command(words)
     assert isinstance(found, dict)
     cloned, final = (found[when]["success"] for when in ("before", "after"))
