@@ -152,7 +152,7 @@ def by_operator(entries: Sequence[EpisodeEntry], facts: Mapping[EpisodeKey, Fact
     charts: list[Chart] = []
     if idle:
         x: Chart = {"label": "share of steps that ask for nothing", "low": 0, "percent": True}
-        text = "; ".join(f"{row['name']} {percent(row['value'])}" for row in idle[:3])
+        text = "; ".join(f"{row['name']} {row['value']:.0%}" for row in idle[:3])
         charts.append({"kind": "intervals", "id": "idle", "title": "Idle share by operator", "text": text})
         charts[-1] |= {"x": x, "rows": idle}
     if smooth:
