@@ -86,7 +86,7 @@ class Evaluate(OnRobot, OnTorchDevice, OnCluster):
         try:
             teachers = self.teachers(env.name)  # refused before anything runs
             with self.joining():
-                moved = self.in_looks(env, paths[0])
+                moved, kept_looks = self.in_looks(env, paths[0])
                 evaluated = [self.evaluate(env, path) for path in paths]
         finally:
             env.close()
@@ -112,7 +112,7 @@ class Evaluate(OnRobot, OnTorchDevice, OnCluster):
                 print(beside.sentence())
             if comparison is not None:
                 print(_sentence(comparison))
-        for _, kept in evaluated:
+        for kept in [*kept_looks, *(kept for _, kept in evaluated)]:
             kept.remove()
         return 0
 
@@ -126,10 +126,13 @@ class Evaluate(OnRobot, OnTorchDevice, OnCluster):
 
         return evaluate_demonstrations(Reader(require_dataset(data_home(self.home), self.with_demonstrations)), task)
 
-    def in_looks(self, env: "VecEnv", path: Path) -> "dict[str, Evaluation]":
-        """Run one policy in looks that no training has; nothing where none are asked for."""
+    def in_looks(self, env: "VecEnv", path: Path) -> "tuple[dict[str, Evaluation], list[KeptResults]]":
+        """Run one policy in looks that no training has; return what came, and what is kept of it until it is reported.
+
+        Nothing where none are asked for.
+        """
         if not self.looks:
-            return {}
+            return {}, []
         import numpy as np
 
         from robo_rlhf.policies.checkpoint import load_policy
@@ -140,12 +143,27 @@ class Evaluate(OnRobot, OnTorchDevice, OnCluster):
         check_looks(policy, self.looks)
         seeds = np.arange(FIRST_SEED, FIRST_SEED + self.episodes)
         delay = self.delay_of(path)
-        total = len(KINDS) * env.horizon * -(-self.episodes // env.num_envs)
+        kept = {name: self.kept(env, path, {"looks": [name, self.looks]}) for name in KINDS}
+        total = env.horizon * sum(len(one.missing(seeds, env.num_envs)) for one in kept.values())
         with nullcontext() if self.json else progress_bar(f"{self.looks} looks of each kind") as tell:
             done = iter(range(1, 10**9))
             on_step = None if tell is None else lambda t: tell(next(done), total, {})
             run = partial(evaluate_looks, env, policy, seeds, self.looks, policy_seed=self.policy_seed)
-            return run(mask_delay=delay, on_step=on_step)
+            return run(mask_delay=delay, on_step=on_step, keeps=kept.__getitem__), list(kept.values())
+
+    def kept(self, env: "VecEnv", path: Path, more: dict[str, Any]) -> "KeptResults":
+        """Return what is kept of the evaluation of a policy."""
+        from robo_rlhf.rollouts.kept_evaluation import KeptResults
+        from robo_rlhf.sim.envs.task_env import versions
+
+        request: dict[str, Any] = {
+            "task": env.name,
+            "mask_delay": self.delay_of(path),
+            "policy_seed": self.policy_seed,
+            **versions(),
+        }
+        request |= {"conditions": asdict(self.conditions)} if self.conditions else {}
+        return KeptResults(path, {**request, "episodes": self.episodes, "num_envs": env.num_envs, **more})
 
     def delay_of(self, path: Path) -> int | None:
         """Return the delay of the mask that a policy is run with: what is asked for, else as it was trained."""
@@ -159,22 +177,12 @@ class Evaluate(OnRobot, OnTorchDevice, OnCluster):
 
         from robo_rlhf.policies.checkpoint import load_policy
         from robo_rlhf.rollouts.evaluation import FIRST_SEED
-        from robo_rlhf.rollouts.kept_evaluation import KeptResults, evaluate_keeping
+        from robo_rlhf.rollouts.kept_evaluation import evaluate_keeping
         from robo_rlhf.sim.envs.partial_observation import mask_observations
-        from robo_rlhf.sim.envs.task_env import versions
 
         policy = load_policy(path, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
         policy.look_at(env)
-        mask_delay = self.delay_of(path)
-        env = mask_observations(env, mask_delay)
-        request: dict[str, Any] = {
-            "task": env.name,
-            "mask_delay": mask_delay,
-            "policy_seed": self.policy_seed,
-            **versions(),
-        }
-        request |= {"conditions": asdict(self.conditions)} if self.conditions else {}
-        kept = KeptResults(path, {**request, "episodes": self.episodes, "num_envs": env.num_envs})
+        env, kept = mask_observations(env, self.delay_of(path)), self.kept(env, path, {})
         seeds = np.arange(FIRST_SEED, FIRST_SEED + self.episodes)
         total = env.horizon * -(-(self.episodes - len(kept.done)) // env.num_envs)
         with nullcontext() if self.json else progress_bar(f"{self.episodes} episodes of {env.name}") as tell:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robo_rlhf.core.checks import at_least
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import NO_PICTURES, Array, Observation
 from robo_rlhf.policies import POLICIES
@@ -21,7 +20,7 @@ from robo_rlhf.sim.rendering.looks import Look
 from robo_rlhf.vision.augmentation import colour_jitter, random_shift
 from robo_rlhf.vision.encoder import CameraEncoder
 from robo_rlhf.vision.observer import CameraObserver, Shown
-from robo_rlhf.vision.sight import Sight
+from robo_rlhf.vision.sight import Sight, columns_seen
 
 
 @POLICIES.register("visual")
@@ -68,16 +67,15 @@ class VisualPolicy(TrainedPolicy):
         Raises:
             InvalidValueError: a column that the task does not have, or neither cameras nor columns.
         """
-        shown = None if columns is None else [int(i) for i in columns]
+        shown = columns_seen("policy visual", obs_dim, columns, cameras, {"shift": shift, "jitter": jitter})
         given = {"policy": policy, "settings": dict(settings or {}), "cameras": list(cameras), "size": size}
-        more = {"columns": shown, "encoder": encoder, "encoder_settings": dict(encoder_settings or {})}
+        more = {
+            "columns": None if columns is None else shown,
+            "encoder": encoder,
+            "encoder_settings": dict(encoder_settings or {}),
+        }
         super().__init__(obs_dim, act_dim, **given, **more, shared=shared, shift=shift, jitter=jitter, looks=looks)
         self.shift, self.jitter = shift, jitter
-        for name, number in (("shift", shift), ("jitter", jitter)):
-            at_least(0).check(f"{name} of policy visual", number)
-        shown = list(range(obs_dim)) if shown is None else shown
-        if not all(0 <= i < obs_dim for i in shown) or not (shown or cameras):
-            raise InvalidValueError("columns of policy visual", shown, f"some of 0 to {obs_dim - 1}, or cameras")
         self.sight = Sight(tuple(cameras), size, looks) if cameras else None
         self.register_buffer("columns", torch.tensor(shown, dtype=torch.int64), persistent=False)
         built = (tuple(cameras), size, encoder, encoder_settings or {})

@@ -10,14 +10,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from robo_rlhf.core.checks import at_least
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.rewards import REWARDS
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.vision.augmentation import colour_jitter, random_shift
 from robo_rlhf.vision.encoder import CameraEncoder
 from robo_rlhf.vision.seen_episodes import NumberedPictures
-from robo_rlhf.vision.sight import Sight
+from robo_rlhf.vision.sight import Sight, columns_seen
 
 AT_ONCE = 256  # pictures, which bounds the memory
 
@@ -76,18 +75,14 @@ class VisualReward(RewardModel):
             InvalidValueError: a column that the task does not have, neither cameras nor columns, a rate of 0, or an
                 encoder whose features depend on more than its weights.
         """
-        shown = list(range(obs_dim)) if columns is None else [int(i) for i in columns]
+        shown = columns_seen("reward visual", obs_dim, columns, cameras, {"shift": shift, "jitter": jitter})
         inside, about = dict(settings or {}), dict(encoder_settings or {})
         given: dict[str, Any] = {"reward": reward, "settings": inside, "cameras": list(cameras), "size": size}
         given |= {"columns": None if columns is None else shown, "encoder": encoder, "encoder_settings": about}
         given |= {"shared": shared, "shift": shift, "jitter": jitter, "looks": looks, "rate": rate, "frozen": frozen}
         super().__init__(obs_dim, act_dim, members=members, **given)
-        for name, number in (("shift", shift), ("jitter", jitter)):
-            at_least(0).check(f"{name} of reward visual", number)
         if not 0 < rate < float("inf"):
             raise InvalidValueError("rate of reward visual", rate, "pictures a second, above 0")
-        if not all(0 <= i < obs_dim for i in shown) or not (shown or cameras):
-            raise InvalidValueError("columns of reward visual", shown, f"some of 0 to {obs_dim - 1}, or cameras")
         if reward == self.kind:
             raise InvalidValueError("reward of reward visual", reward, "another kind, which gets the features")
         self.shift, self.jitter, self.rate, self.frozen = shift, jitter, rate, frozen
@@ -95,23 +90,26 @@ class VisualReward(RewardModel):
         self.register_buffer("columns", torch.tensor(shown, dtype=torch.int64), persistent=False)
         made = (tuple(cameras), size, encoder, about)
         copies = (1 if frozen else members) if cameras else 0
-        built = [CameraEncoder(*made, shared=shared) for _ in range(copies)]
-        self._template, self.features = tuple(built[:1]), built[0].features if built else 0  # in a tuple: no part of it
-        self._names = [name for name, _ in built[0].named_parameters()] if built else []
-        if any(True for one in built for _ in one.buffers()):
-            expected = "one without buffers: a picture's features may depend on weights alone"
-            raise InvalidValueError("encoder of a reward", encoder, expected)
-        for place, weights in enumerate(zip(*(one.parameters() for one in built), strict=True)):
-            if frozen:
-                self.register_buffer(self._called(place), weights[0].detach().clone())
-            else:
-                self.register_parameter(self._called(place), nn.Parameter(torch.stack([*weights]).detach()))
+        self._hold([CameraEncoder(*made, shared=shared) for _ in range(copies)])
         self.inner = REWARDS[reward](len(shown) + self.features, act_dim, members=members, **inside)
         self.markovian, self.dynamics_aware = self.inner.markovian, self.inner.dynamics_aware
         self._pictures: tuple[NumberedPictures, ...] = ()
         self._known = torch.zeros(0, self.features)  # of the frozen encoders, by number
 
     columns: Tensor  # (k,) indices
+
+    def _hold(self, built: Sequence[CameraEncoder]) -> None:
+        """Hold the weights of encoders as they are, frozen, or those of all members as one parameter each."""
+        self._template, self.features = tuple(built[:1]), built[0].features if built else 0  # in a tuple: no part of it
+        self._names = [name for name, _ in built[0].named_parameters()] if built else []
+        if any(True for one in built for _ in one.buffers()):
+            expected = "one without buffers: a picture's features may depend on weights alone"
+            raise InvalidValueError("encoder of a reward", self.settings["encoder"], expected)
+        for place, weights in enumerate(zip(*(one.parameters() for one in built), strict=True)):
+            if self.frozen:
+                self.register_buffer(self._called(place), weights[0].detach().clone())
+            else:
+                self.register_parameter(self._called(place), nn.Parameter(torch.stack([*weights]).detach()))
 
     def _called(self, place: int) -> str:
         return f"encoder_{self._names[place].replace('.', '_')}"

@@ -11,20 +11,27 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from robo_rlhf.core.errors import CorruptFileError, DiskError, DiskFullError, FileWarning
 from robo_rlhf.core.files import read_json, read_whole, remove, write_json
-from robo_rlhf.core.types import Array, Episode, VecEnv
+from robo_rlhf.core.types import Array, Episode, Policy, VecEnv
 from robo_rlhf.executor.cluster import joined
-from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.rollouts.evaluation import EpisodeResult, Evaluation, result_of, summarize_results
 from robo_rlhf.rollouts.rollout import OnStep, check_environment, rollout
-from robo_rlhf.rollouts.turns import any_order, random_states, set_random_states
+from robo_rlhf.rollouts.turns import any_order, network_of, random_states, set_random_states
 
 _ADVICE = "Remove it; the evaluation then starts over."
+
+
+class SeededPolicy(Policy, Protocol):
+    """A policy whose random numbers begin with a seed."""
+
+    def seed(self, seed: int) -> None:
+        """Set its source of randomness."""
+        ...
 
 
 class KeptResults:
@@ -54,6 +61,11 @@ class KeptResults:
             except (KeyError, TypeError, ValueError) as error:
                 raise CorruptFileError(self.file, "it holds no results of an evaluation", _ADVICE) from error
 
+    def missing(self, seeds: Array, num_envs: int) -> list[Array]:
+        """Return the batches of `seeds` (M,), run in order and `num_envs` at a time, that are not done."""
+        batches = [seeds[first : first + num_envs] for first in range(0, len(seeds), num_envs)]
+        return [batch for batch in batches if not self.done.keys() >= {*batch.tolist()}]
+
     def write(self) -> None:
         """Store what is done; where that cannot be, warn once and go on without."""
         if not self._keeps:
@@ -73,7 +85,7 @@ class KeptResults:
 
 def evaluate_keeping(
     env: VecEnv,
-    policy: TrainedPolicy,
+    policy: SeededPolicy,
     seeds: Array,
     kept: KeptResults,
     *,
@@ -86,9 +98,8 @@ def evaluate_keeping(
         EnvironmentFaultError: a fault of the environment ended every episode.
     """
     policy.seed(policy_seed)
-    set_random_states(policy, kept.random)
-    batches = [seeds[first : first + env.num_envs] for first in range(0, len(seeds), env.num_envs)]
-    missing = [batch for batch in batches if not kept.done.keys() >= {*batch.tolist()}]
+    set_random_states(network_of(policy), kept.random)
+    missing = kept.missing(seeds, env.num_envs)
     if missing and joined() is not None and any_order(policy):
         missing = [np.concatenate(missing)]  # whose batches are played at the same time
     for batch in missing:
@@ -98,14 +109,14 @@ def evaluate_keeping(
     return summarize_results(env.name, results)
 
 
-def _run_batch(env: VecEnv, policy: TrainedPolicy, batch: Array, kept: KeptResults, on_step: OnStep | None) -> None:
-    kept.random = random_states(policy)
+def _run_batch(env: VecEnv, policy: SeededPolicy, batch: Array, kept: KeptResults, on_step: OnStep | None) -> None:
+    kept.random = random_states(network_of(policy))
     kept.write()
 
     def keep(ended: list[Episode]) -> None:
         kept.done |= {episode.meta.seed: result_of(episode) for episode in ended}
         if kept.done.keys() >= {*batch.tolist()}:
-            kept.random = random_states(policy)  # those that the next batch begins with
+            kept.random = random_states(network_of(policy))  # those that the next batch begins with
         kept.write()
 
     rollout(env, policy, batch, record_state=False, on_step=on_step, on_ended=keep)

@@ -1,6 +1,6 @@
 """Evaluation of policies with cameras in looks that no training has, and from cameras that stand elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import radians
 
@@ -8,6 +8,7 @@ from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.rollouts.evaluation import Evaluation, evaluate
+from robo_rlhf.rollouts.kept_evaluation import KeptResults, evaluate_keeping
 from robo_rlhf.rollouts.rollout import OnStep
 from robo_rlhf.sim.envs.partial_observation import mask_observations
 from robo_rlhf.sim.rendering.looks import STILL, UNSEEN, Look, LookBounds
@@ -43,10 +44,12 @@ def evaluate_looks(
     policy_seed: int = 0,
     mask_delay: int | None = None,
     on_step: OnStep | None = None,
+    keeps: Callable[[str], KeptResults] | None = None,
 ) -> dict[str, Evaluation]:
     """Run a policy once from each of `seeds` (M,) in `count` looks of each kind; afterwards it sees the scene as it is.
 
     Each episode has one look; episode i the one of number i modulo `count`. `mask_delay` is as in `mask_observations`.
+    `keeps` gives for each kind what is kept of it, so that it continues where it was stopped.
 
     Raises:
         InvalidValueError: the policy has no cameras, or fewer than one look.
@@ -55,7 +58,12 @@ def evaluate_looks(
     masked, found = mask_observations(env, mask_delay), {}
     for name, bounds in KINDS.items():
         dressed = _Dressed(policy, env, bounds, count)
-        found[name] = evaluate(masked, dressed, seeds, policy_seed=policy_seed, on_step=on_step)
+        if keeps is None:
+            found[name] = evaluate(masked, dressed, seeds, policy_seed=policy_seed, on_step=on_step)
+        else:
+            kept, batches = keeps(name), -(-len(seeds) // env.num_envs)
+            dressed.begun = env.num_envs * (batches - len(kept.missing(seeds, env.num_envs)))
+            found[name] = evaluate_keeping(masked, dressed, seeds, kept, policy_seed=policy_seed, on_step=on_step)
     policy.look_at(env)
     return found
 

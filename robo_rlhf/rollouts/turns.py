@@ -76,7 +76,7 @@ def network_of(policy: object) -> TrainedPolicy | None:
     """Return the network of a policy; None of one that has none."""
     if isinstance(policy, ExploringPolicy):
         return policy.actor if isinstance(policy.actor, TrainedPolicy) else None
-    found = policy.policy if isinstance(policy, MaskedPolicy) else policy
+    found = getattr(policy, "policy", policy)  # inside one that masks what it sees, or changes its looks
     return found if isinstance(found, TrainedPolicy) else None
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from robo_rlhf.core.checks import at_least
 from robo_rlhf.core.errors import InvalidValueError, UnknownNameError
 from robo_rlhf.core.seal import parse_json
 
@@ -60,6 +61,23 @@ def check_cameras(asked: Iterable[str], known: Mapping[str, str] | Sequence[str]
             raise UnknownNameError("camera", camera, list(why))
         if why[camera]:
             raise InvalidValueError(f"pictures of camera {camera}", why[camera], "uint8 (height, width, 3)")
+
+
+def columns_seen(
+    what: str, obs_dim: int, columns: Sequence[int] | None, cameras: Sequence[str], augment: Mapping[str, float]
+) -> list[int]:
+    """Return the indices of the columns that a network sees beside cameras, all of `obs_dim` where `columns` is None.
+
+    Raises:
+        InvalidValueError: there is no such column, there are neither columns nor cameras, or a number of `augment`, by
+            its name, is below 0; `what` names the network.
+    """
+    for name, number in augment.items():
+        at_least(0).check(f"{name} of {what}", number)
+    shown = list(range(obs_dim)) if columns is None else [int(i) for i in columns]
+    if not all(0 <= i < obs_dim for i in shown) or not (shown or cameras):
+        raise InvalidValueError(f"columns of {what}", shown, f"some of 0 to {obs_dim - 1}, or cameras")
+    return shown
 
 
 def shown_columns(names: Sequence[str], privileged: Sequence[str], hide: Sequence[str]) -> tuple[int, ...]:

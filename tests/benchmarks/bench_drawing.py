@@ -143,7 +143,7 @@ def drawing_time(station: Served) -> float:
 
 
 def test_an_operator_by_poses_costs_a_fifth(station: Served) -> None:
-    """Bar: the server's processor time by poses at most a fifth of that by pictures, in turn, three views at 20 Hz."""
+    """Bar: processor time of a frame by poses at most a fifth of that by pictures, in turn, three views at 20 Hz."""
     cost: dict[bool, list[float]] = {True: [], False: []}
     for number in range(2 * ROUNDS):
         poses = bool(number % 2)
@@ -151,10 +151,12 @@ def test_an_operator_by_poses_costs_a_fifth(station: Served) -> None:
             time.sleep(4.0)  # the first picture takes long
             before, frames, sent = drawing_time(station), page.frames, page.bytes
             time.sleep(SECONDS)
-            cost[poses].append((drawing_time(station) - before) / SECONDS)
+            used = drawing_time(station) - before
+            cost[poses].append(used / (page.frames - frames))  # a busy machine draws fewer pictures, not fewer poses
             rate, size = (page.frames - frames) / SECONDS, (page.bytes - sent) / SECONDS
         way = "poses" if poses else "pictures"
-        print(f"\n{way}: {100 * cost[poses][-1]:.1f} % of a core, {rate:.1f} frames/s, {size / 1e3:.1f} kB/s", end="")
+        each = f"{100 * used / SECONDS:.1f} % of a core, {1e3 * cost[poses][-1]:.2f} ms a frame"
+        print(f"\n{way}: {each}, {rate:.1f} frames/s, {size / 1e3:.1f} kB/s", end="")
         assert rate > 5
     share = np.median(cost[True]) / np.median(cost[False])
     print(f"\nposes take {share:.3f} of what pictures take (bar {SHARE})")
@@ -224,6 +226,9 @@ def test_first_frame_of_a_long_episode(webgl: Browser, station: Served, drawn: s
             )
         )
     page = signed_in(webgl, station, drawn)
+    about = f"{station.url}/api/library/episode?dataset=demos&episode=long3"
+    while not page.request.get(about).json()["place"]["after"]:  # the index is still being read
+        time.sleep(0.5)
     page.goto(f"{station.url}/library/episode/demos/long3")
     page.wait_for_function(f"() => {FIRST_FRAME[drawn]}", timeout=60_000)
     took = []
@@ -236,13 +241,14 @@ def test_first_frame_of_a_long_episode(webgl: Browser, station: Served, drawn: s
           document.dispatchEvent(new KeyboardEvent('keydown', {code: 'PageDown', key: 'PageDown', bubbles: true}));
           await new Promise(requestAnimationFrame);
           while (!document.querySelector('.player-head h2').textContent.endsWith('NUMBER')
-                 || (before && document.querySelector('.stage video')?.src === before) || !(SHOWN)) {
+                 || (SERVER && document.querySelector('.stage video').src === before) || !(SHOWN)) {
             await new Promise(requestAnimationFrame);
             if (performance.now() - begun > 60000) throw new Error('no frame');
           }
           return performance.now() - begun;
         }"""
-        took.append(page.evaluate(code.replace("NUMBER", str(number)).replace("SHOWN", FIRST_FRAME[drawn])) / 1e3)
+        code = code.replace("NUMBER", str(number)).replace("SHOWN", FIRST_FRAME[drawn])
+        took.append(page.evaluate(code.replace("SERVER", str(drawn == "server").lower())) / 1e3)
     print(f"\n{drawn}: first frame of {LONG} after {', '.join(f'{seconds:.2f}' for seconds in took)} s (bar {bar})")
     page.context.close()
     assert np.median(took) <= bar

@@ -179,13 +179,13 @@ def test_rollouts_against_bare_drawing_and_gymnasium() -> None:
 
 
 def test_memory_of_training(tmp_path: Path) -> None:
-    """Clone 200 demonstrations from two cameras at 96 x 96 for 30 updates: all processes, shared pages counted once."""
+    """Clone 200 demonstrations from two cameras at 96 x 96, 300 updates: all processes, shared pages counted once."""
     program, home = [sys.executable, "-m", "robo_rlhf.cli.main"], ["--home", str(tmp_path)]
     recorded = ["samples", "--tasks", "pick_place", "--episodes", "200", "--no-pace"]
     subprocess.run([*program, *recorded, *home], cwd=ROOT, check=True)
     train = ["train", "bc", "--task", "pick_place", "--demos", "200", "--cameras", ",".join(CAMERAS)]
     most, ended = [0], threading.Event()
-    with subprocess.Popen([*program, *train, "--updates", "30", "--run", "memory", *home], cwd=ROOT) as process:
+    with subprocess.Popen([*program, *train, "--updates", "300", "--run", "memory", *home], cwd=ROOT) as process:
 
         def watch() -> None:
             while not ended.wait(0.2):

@@ -78,3 +78,8 @@ def test_people_see_which_of_their_answers_a_reward_expects_otherwise(station: S
     expect(lead.locator("#surprises")).to_contain_text("87 % sure of another answer")
     expect(lead.locator("#surprises-people")).to_contain_text(f"eva: {len(mine) - 1} of {len(mine)}")
     assert not sticks_out(lead)
+    page.get_by_role("button", name="Change").click()
+    expect(page.locator("#given")).to_contain_text(
+        "You had answered: ", timeout=60_000
+    )  # in the order in which it is shown
+    expect(page.locator(".button.given")).to_have_attribute("data-value", '{"choice":"A"}')

@@ -1,11 +1,16 @@
 """Evaluation in looks: every look is used, whatever the number of copies, and cameras move as far as is said."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.learning import seeded
+from robo_rlhf.policies.checkpoint import save_policy
 from robo_rlhf.policies.visual import VisualPolicy
+from robo_rlhf.rollouts.kept_evaluation import KeptResults
 from robo_rlhf.rollouts.looks import KINDS, evaluate_looks
 from robo_rlhf.sim.envs.task_env import TaskEnv
 from robo_rlhf.sim.rendering.looks import UNSEEN, Look
@@ -23,6 +28,21 @@ class Blind(VisualPolicy):
         return np.zeros((2, self.act_dim), np.float32)
 
 
+class Drawing(Blind):
+    """Draws random numbers for its actions, and is stopped when no step is left."""
+
+    left = 1000
+
+    def seed(self, seed: int) -> None:
+        self.inner.generator.manual_seed(seed)
+
+    def act(self, obs: object) -> object:  # type: ignore[override]
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return 2 * torch.rand(2, self.act_dim, generator=self.inner.generator).numpy() - 1
+
+
 def test_every_episode_has_the_look_of_its_number() -> None:
     env = TaskEnv(TASKS["reach"](), 2, nthread=1)
     with seeded(0):
@@ -36,6 +56,26 @@ def test_every_episode_has_the_look_of_its_number() -> None:
     assert bounds == [b for b in KINDS.values() for _ in range(3)]
     with pytest.raises(InvalidValueError, match="--looks: expected at least 1"):
         evaluate_looks(env, policy, np.arange(5), 0)
+
+
+def test_looks_continue_where_they_were_stopped(tmp_path: Path) -> None:
+    env = TaskEnv(TASKS["reach"](), 2, nthread=1)
+    env.horizon = 2
+    with seeded(0):
+        policy = Drawing(env.obs_dim, env.act_dim, policy="gaussian", settings={"width": 8}, cameras=["front"], size=16)
+    save_policy(policy, tmp_path / "p.safetensors", {"task": "reach"})
+
+    def keeps(name: str) -> KeptResults:
+        return KeptResults(tmp_path / "p.safetensors", {"looks": [name, 3]})
+
+    whole = evaluate_looks(env, policy, np.arange(5), 3)
+    noted, policy.noted, policy.left = policy.noted, [], 9  # steps: in the second batch of the second kind
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_looks(env, policy, np.arange(5), 3, keeps=keeps)
+    policy.noted, policy.left = [], 1000
+    again = evaluate_looks(env, policy, np.arange(5), 3, keeps=keeps)
+    assert {name: e.summary() for name, e in again.items()} == {name: e.summary() for name, e in whole.items()}
+    assert policy.noted == noted[4:]
 
 
 def test_cameras_move_by_centimetres_and_degrees_and_nothing_else() -> None:

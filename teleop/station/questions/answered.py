@@ -95,7 +95,9 @@ def my_answers(store: Store, home: Path, person: str, limit: int) -> list[dict[s
             words = {"words": described_with_reasons(KINDS[row["kind"]], value), "note": value.get("note", "")}
             fields = {name: row[name] for name in ("question_id", "kind", "task", "answered", "lease")}
             words["chance"] = _chance(predicted, row["question_id"], person, row["number"])
-            found.append({**fields, **words, "prompt": _prompt(row), "clips": shown.get(row["question_id"], [])})
+            found.append(
+                {**fields, **words, "value": value, "prompt": _prompt(row), "clips": shown.get(row["question_id"], [])}
+            )
         seen.add(row["question_id"])
     return found
 

@@ -5,6 +5,7 @@ import { get, send, tellRefusals } from "../shared/api.js";
 import { date, element } from "../shared/made.js";
 import { newKey } from "../shared/outbox.js";
 import { percent } from "../shared/runs.js";
+import { rememberTakenBack } from "../shared/taken-back.js";
 import { clipsOf } from "./clips.js";
 
 const place = /** @type {HTMLElement} */ (document.getElementById("answered"));
@@ -52,5 +53,7 @@ function expected(chance) {
  */
 async function again(one) {
   const body = { question: one.question_id, lease: one.lease, key: newKey() };
-  if (await tellRefusals(() => send("/api/review/undo", body))) location.assign(`/review?task=${encodeURIComponent(one.task)}`);
+  if (!(await tellRefusals(() => send("/api/review/undo", body)))) return;
+  rememberTakenBack(one.question_id, one.value);
+  location.assign(`/review?task=${encodeURIComponent(one.task)}`);
 }

@@ -21,6 +21,7 @@ import { Stage } from "./stage.js";
 import { insetSwitch, swapInsets } from "../shared/player/insets.js";
 import { Transport, byId } from "../shared/player/transport.js";
 import { Words } from "./words.js";
+import { takenBack } from "../shared/taken-back.js";
 import { tell } from "../shared/toast.js";
 
 const AHEAD = 2; // questions that are loaded while one is answered
@@ -107,8 +108,10 @@ export class Review {
       const sending = this.outbox.letters.map((letter) => Number(letter.body.lease));
       const question = await nextQuestion(this.chosen, [...new Set([...open, ...sending])].slice(-20));
       if (!question) wait = LOOK_AGAIN;
-      else if (!this.has(question.lease)) this.add(new Stage(question, (clip) => this.broken(question, clip)));
-      else wait = 200; // it came back a moment ago
+      else if (!this.has(question.lease)) {
+        question.given = takenBack(question.question);
+        this.add(new Stage(question, (clip) => this.broken(question, clip)));
+      } else wait = 200; // it came back a moment ago
       if (!this.stages.length) this.words.showEmpty();
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
