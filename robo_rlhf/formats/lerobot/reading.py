@@ -47,8 +47,8 @@ def foreign_set(info: LeRobotInfo, options: ImportOptions, notes: Callable[[str]
         notes(f"columns of text are left out: {', '.join(others)}")
     observed = sorted(name for name in numbers if name.startswith("observation"))
     observed.sort(key=lambda name: name != "observation.state")
-    if not observed:
-        raise broken(info.path, "it has no numbers that were observed: a feature called observation.state")
+    if not (observed or info.of_type("video")):
+        raise broken(info.path, "nothing was observed: it has no feature called observation.state, and no video")
     return ForeignSet(
         form="lerobot",
         place=info.place,
@@ -83,7 +83,8 @@ def foreign_episode(
 ) -> Imported:
     """Return an episode that LeRobot wrote."""
     index, rows = int(row["episode_index"]), table.num_rows
-    observed = np.concatenate([_numbers(info, table, part, path, index) for part in made.obs_parts], axis=1)
+    parts = [_numbers(info, table, part, path, index) for part in made.obs_parts]
+    observed = np.concatenate(parts, axis=1) if parts else np.zeros((table.num_rows, 0))  # pictures alone
     rewards = _numbers(info, table, "next.reward", path, index) if "next.reward" in info.features else None
     success = _numbers(info, table, "next.success", path, index) if "next.success" in info.features else None
     human = _numbers(info, table, "intervention", path, index) if "intervention" in info.features else None

@@ -18,6 +18,10 @@ from robo_rlhf.formats.importing import import_place
 from robo_rlhf.formats.videos import original_of
 from robo_rlhf.sim.rendering.renderer import FrameRenderer, load_model
 from robo_rlhf.sim.rendering.video import decode_mp4
+from robo_rlhf.training import bc
+from robo_rlhf.vision.episode_pictures import see_episodes
+from robo_rlhf.vision.frame_cache import FrameCache
+from robo_rlhf.vision.sight import Sight
 from tests.formats.making import brightness, lerobot_set, recorded
 
 LEROBOT = os.environ.get("ROBO_RLHF_LEROBOT", "")  # the interpreter of an environment with lerobot[dataset] 0.6
@@ -90,6 +94,26 @@ def test_what_came_from_elsewhere_goes_out_in_its_own_units_with_its_pictures(tm
     third = Dataset(tmp_path / "third").load("set-000001")
     assert np.array_equal(third.action, back.load("set-000001").action)
     assert brightness(decode_mp4(original_of(tmp_path / "third", third.meta.frames["top"]))[0]) == [6, 7, 8, 9]
+
+
+def test_a_set_of_pictures_and_actions_alone_is_cloned_from_its_pictures(tmp_path: Path) -> None:
+    lerobot_set(tmp_path / "set")
+    place = tmp_path / "set/meta/info.json"
+    info = json.loads(place.read_text())
+    del info["features"]["observation.state"]
+    place.write_text(json.dumps(info))
+    import_place(tmp_path / "set", tmp_path / "back")
+    back = Dataset(tmp_path / "back")
+    episodes = [back.load(one.meta.id) for one in back.list()]
+    assert [e.obs.shape for e in episodes] == [(7, 0), (5, 0)]
+    pictures = see_episodes(episodes, Sight(("top",), 16), FrameCache(tmp_path / "frames"), folder=back.path)
+    settings = {"policy": "gaussian", "settings": {"width": 8}, "cameras": ["top"], "size": 16}
+    learner = bc.BCLearner(bc.Config(policy="visual", settings=settings, batch=4), episodes, pictures=pictures)
+    assert np.isfinite(learner.update())
+    del info["features"]["observation.images.top"]
+    place.write_text(json.dumps(info))
+    with pytest.raises(CorruptFileError, match=r"it has no feature called .*, and no video"):
+        import_place(tmp_path / "set", tmp_path / "none")
 
 
 @pytest.mark.parametrize(
