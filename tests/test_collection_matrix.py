@@ -99,7 +99,8 @@ def test_a_picture_is_no_observation_by_itself(beside: tuple[Beside, Path], tmp_
 
 
 ANSWERED = {"3.8.1": "my_lift:Lift-v0@40", "3.17.0": "gym_pusht/PushT-v0@40", "4.0.0": "Pusher-v5@40"}
-TINY = ("--demos", "3", "--preset", "tiny", "--labels", "4", "--rounds", "1", "--annotator", "human", "--run", "asks")
+TINY = ("--demos", "3", "--preset", "tiny", "--labels", "4", "--rounds", "1", "--annotator", "human")
+TINY = (*TINY, "--run", "asks", "--set", "alarm_questions=0")
 
 
 def test_a_program_answers_what_a_run_asks_about_it(

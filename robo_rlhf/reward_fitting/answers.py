@@ -24,6 +24,7 @@ from robo_rlhf.feedback.reasons.targets import FEWEST, AnswerTarget, reason_targ
 from robo_rlhf.feedback.store import Answer, Question
 from robo_rlhf.reward_fitting.clips import AnswerExamples, ClipTensors, check_clip, cut_clips
 from robo_rlhf.rewards.success import SuccessExamples, demonstration_examples, ending_examples
+from robo_rlhf.sim.column_names import column_names, objects
 from robo_rlhf.sim.envs.current_observation import CurrentObservations
 from robo_rlhf.vision.seen_episodes import SeenEpisodes
 
@@ -93,6 +94,25 @@ class ClipLoader:
             self.pieces.append((episode, clip))
         return self._known[dataset, clip]
 
+    def exchanged(self, first: tuple[str, Segment], second: tuple[str, Segment], name: str) -> int | None:
+        """Return the place of the first clip with an object as it is in the second; None where it is not observed.
+
+        Where the second is shorter, the object stays as it is at its end. Raises as `place`.
+        """
+        key = (f"{first[0]} {second[0]} {second[1]} {name}", first[1])
+        if key not in self._known:
+            (one, clip), (other, there) = (self.pieces[self.place(*which)] for which in (first, second))
+            names, _ = column_names(one.meta, one.obs.shape[1], one.action.shape[1])
+            columns = list(objects(names).get(name, ()))
+            if not columns:
+                return None
+            made = one.slice(clip.start, clip.length)
+            obs = made.obs.copy()
+            obs[:, columns] = other.obs[there.start + np.minimum(np.arange(len(obs)), there.length)][:, columns]
+            self._known[key] = len(self.pieces)
+            self.pieces.append((replace(made, obs=obs), Segment(clip.episode_id, 0, clip.length)))
+        return self._known[key]
+
     def clips(self) -> ClipTensors:
         """Return all clips as tensors.
 
@@ -145,7 +165,7 @@ def gather(
             skipped["is by a guessing annotator"] += 1
             continue
         try:
-            found = [(one, _row(question, answer, one, names, loader)) for one in targets]
+            found = _rows(question, answer, targets, names, loader)
         except (NotFoundError, CorruptFileError):
             skipped["clips are gone"] += 1
         except (InvalidValueError, NonFiniteError):
@@ -299,12 +319,22 @@ class _Row(NamedTuple):
     by_reason: bool
 
 
-def _row(question: Question, answer: Answer, one: AnswerTarget, names: Sequence[str], loader: ClipLoader) -> _Row:
-    """Return one of the things that an answer says; raises as `ClipLoader.place`."""
-    places = [loader.place(dataset, clip) for dataset, clip in _meant(one.target, question)]
-    weighed = replace(one.target, weight=one.target.weight * answer.weight)
+def _rows(
+    question: Question, answer: Answer, targets: Sequence[AnswerTarget], names: Sequence[str], loader: ClipLoader
+) -> list[tuple[AnswerTarget, _Row]]:
+    """Return all that an answer says, but about objects that its clips do not observe; raises as `ClipLoader.place`."""
+    found = []
     fold, person = fold_of(question), names.index(answer.annotator)
-    return _Row(places, weighed, fold, person, question.round, one.by_reason)
+    for one in targets:
+        meant = list(_meant(one.target, question))
+        places: list[int | None] = [loader.place(dataset, clip) for dataset, clip in meant]
+        if one.object:
+            places[1] = loader.exchanged(meant[0], meant[1], one.object)
+        known = [place for place in places if place is not None]
+        if len(known) == len(places):
+            weighed = replace(one.target, weight=one.target.weight * answer.weight)
+            found.append((one, _Row(known, weighed, fold, person, question.round, one.by_reason)))
+    return found
 
 
 def _meant(target: Target, question: Question) -> Iterator[tuple[str, Segment]]:

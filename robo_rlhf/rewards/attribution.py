@@ -5,7 +5,6 @@ are exchanged between clips, the rest stays, and the reward changes by as much a
 Fisher, Rudin and Dominici 2019 for groups). Every member of the ensemble is asked, and both ends of a step change.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from robo_rlhf.core.errors import InvalidValueError, ShapeError
 from robo_rlhf.core.types import Array
+from robo_rlhf.sim.column_names import object_of
 
 if TYPE_CHECKING:
     from robo_rlhf.rewards.base import RewardModel
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 DRAWS = 8  # exchanges of each quantity
 MOST, LEAST = 0.4, 0.05  # shares from which a quantity is looked at "mostly", and "a little"
 NAMED = 3  # quantities that are named in words
-_KINDS: tuple[tuple[str, str, str], ...] = (  # suffixes of columns, what several are called, what one is called
-    (r"d[xyz]", "where {0} is", "where {0} is along {1}"),
-    (r"v[xyz]", "how fast {0} moves", "how fast {0} moves along {1}"),
-    (r"[xy]|z", "the place of {0}", "the height of {0}"),
-    (r"cos|sin|yaw|roll|pitch|up|lean_x|lean_y", "how {0} is turned", "how {0} is turned"),
+_CALLED = (  # of the suffixes in `column_names`: several columns, one column
+    ("where {0} is", "where {0} is along {1}"),
+    ("how fast {0} moves", "how fast {0} moves along {1}"),
+    ("the place of {0}", "the height of {0}"),
+    ("how {0} is turned", "how {0} is turned"),
 )
 
 
@@ -123,17 +123,14 @@ def scaled_rewards(model: "RewardModel", obs: Array, action: Array) -> Array:
 
 def _group_of(name: str) -> str:
     """Return what a column belongs to: "cube d", "cube_z" apart from "cube"."""
-    base, _, suffix = name.rpartition("_")
-    for place, (pattern, _, _) in enumerate(_KINDS):
-        if base and re.fullmatch(pattern, suffix):
-            return f"{base} {place}"
-    return name
+    base, place = object_of(name)
+    return f"{base} {place}" if base else name
 
 
 def _words(group: str, names: Sequence[str]) -> str:
     base, _, place = group.rpartition(" ")
     if not base:
         return group.replace("_", " ")
-    _, several, one = _KINDS[int(place)]
+    several, one = _CALLED[int(place)]
     text = several if len(names) > 1 else one
     return text.format(base.replace("_", " "), names[0][-1])

@@ -85,7 +85,7 @@ def drive_three(page: Page, place: Place) -> None:
 def run_with_answers(place: Place) -> None:
     """Clone what was driven and run the loop, questions answered over REST."""
     preset = ("--demos", "3", "--preset", "tiny", "--labels", "4", "--rounds", "1")
-    asked = ("--env", place.env, "--dataset", "driven", *preset, "--annotator", "human")
+    asked = ("--env", place.env, "--dataset", "driven", *preset, "--annotator", "human", "--set", "alarm_questions=0")
     run = command(place, "run", *asked, "--run", "driven-run", "--json")
     answers = answer_all(place.station, run)
     out, said = run.communicate(timeout=60)

@@ -24,7 +24,7 @@ PLAYS = "() => (document.querySelector('.clips.now video')?.currentTime || 0) > 
 def station(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("reasoned") / "home"
     shutil.copytree(sample_home, home)
-    ask(home, questions_about(home, "samples/pick_place", "pairwise", 4, overlap=9))
+    ask(home, questions_about(home, "samples/pick_place", "pairwise", 4, overlap=9, meta={"objects": ["cube", "bin"]}))
     with serving(home) as served:
         yield served
 
@@ -64,6 +64,9 @@ def test_reasons_are_listed_picked_marked_and_taken_back(station: Served, open_p
     page.keyboard.press("q")
     page.keyboard.press("m")
     expect(place.locator("[aria-pressed=true]")).to_have_text(re.compile(r"too slow.* at \d\.\d s"))
+    page.keyboard.press("a")
+    page.keyboard.press("a")  # the second object
+    expect(place.locator("[aria-pressed=true]")).to_have_text(re.compile(r"too slow.* bin at \d\.\d s"))
     page.keyboard.press("w")
     page.keyboard.press("w")  # of the left clip
     expect(place.locator("[aria-pressed=true]").last).to_contain_text("of A")
@@ -75,6 +78,7 @@ def test_reasons_are_listed_picked_marked_and_taken_back(station: Served, open_p
     assert answer.value["choice"] == gentle["clip"] == left
     assert (slow["axis"], slow["clip"]) == ("speed", "B" if left == "A" else "A")
     assert 0 <= slow["step"] <= 20
+    assert (slow["object"], "object" in gentle) == ("bin", False)
     page.keyboard.press("z")
     expect(page.locator("#workspace")).to_have_attribute("data-question", question)
     expect(place.locator("[aria-pressed=true]")).to_have_count(2)

@@ -208,7 +208,7 @@ def test_people_answer_in_the_terminal(reach: Path, tmp_path: Path) -> None:
         for keys, code in ((["A", "what?", "tie", "B", "\x04"], 130), (["2"], 0)):
             with (tmp_path / "stderr").open("w+") as err:
                 process = subprocess.Popen(
-                    [*command_line(reach, 4), "--set", "approvals=0.25"],
+                    [*command_line(reach, 4), "--set", "approvals=0.25", "--set", "alarm_questions=0"],
                     stdin=inner,
                     stdout=inner,
                     stderr=err,

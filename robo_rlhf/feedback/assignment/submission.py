@@ -25,7 +25,7 @@ from robo_rlhf.database.timestamps import timestamp
 from robo_rlhf.feedback.assignment.task_settings import listed_reasons
 from robo_rlhf.feedback.kinds import KINDS
 from robo_rlhf.feedback.question_kind import NOTE, REASONS, AnswerValue, check_keys
-from robo_rlhf.feedback.reasons.given import explained, is_the_same
+from robo_rlhf.feedback.reasons.given import OBJECTS, explained, is_the_same
 from robo_rlhf.feedback.records import COUNTED, AnnotatorKind, Standing, json_text
 from robo_rlhf.feedback.tables import answers, leases, questions, segments
 from robo_rlhf.webhooks.events import Event, queue_event
@@ -178,7 +178,8 @@ def _with_reasons(connection: sa.Connection, sent: SubmittedAnswer, value: Answe
     if before is not None:
         return str(before) if is_the_same(json.loads(before), value) else json_text(value)
     lengths = connection.scalars(_LENGTHS, {"question": sent.question}).all()
-    return json_text(explained(value, listed_reasons(connection, question.task), lengths))
+    named = json.loads(question.meta).get(OBJECTS, ())
+    return json_text(explained(value, listed_reasons(connection, question.task), lengths, named))
 
 
 def _with_same_key(connection: sa.Connection, sent: SubmittedAnswer, value: str | None) -> Standing:

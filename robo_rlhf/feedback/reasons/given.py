@@ -1,9 +1,10 @@
-"""Reasons in an answer: {"reasons": [{"reason": its name, "clip": "B", "step": 31}]}; clip and step may be left out.
+"""Reasons in an answer: {"reasons": [{"reason": its name, "clip": "B", "step": 31, "object": "glass"}]}.
 
-`clip` is the clip that the reason is about; of a choice between two it follows from the choice: what is worse is about
-the other clip, what is better about the chosen one. `step` is the moment that is meant, in steps from the start of that
-clip. What is stored also holds axis and direction as they were when the answer came: they stay what they meant when the
-list changes, or in another database.
+All but the name may be left out. `clip` is the clip that the reason is about; of a choice between two it follows from
+the choice: what is worse is about the other clip, what is better about the chosen one. `step` is the moment that is
+meant, in steps from the start of that clip, and `object` one of those that the question's meta names. What is stored
+also holds axis and direction as they were when the answer came: they stay what they meant when the list changes, or in
+another database.
 """
 
 from collections import defaultdict
@@ -12,20 +13,24 @@ from typing import Any
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.feedback.question_kind import CLIP_NAMES, REASONS, AnswerValue, QueryKind, described
-from robo_rlhf.feedback.reasons.listed import MOST, Reason
+from robo_rlhf.feedback.reasons.listed import LONGEST, MOST, Reason
 
-GIVEN = ("reason", "clip", "step")  # what people send of each
+OBJECTS = "objects"  # in a question's meta: the objects that its clips observe
+GIVEN = ("reason", "clip", "step", "object")  # what people send of each
 STORED = (*GIVEN, "axis", "direction")
 LONGEST_CLIP = 10**6  # [steps]
 
 
-def explained(value: AnswerValue, listed: Sequence[Reason], lengths: Sequence[int]) -> AnswerValue:
+def explained(
+    value: AnswerValue, listed: Sequence[Reason], lengths: Sequence[int], objects: Sequence[str] = ()
+) -> AnswerValue:
     """Return an answer as it is stored: each of its reasons with clip, axis and direction.
 
     Args:
         value: an answer that is valid but for its reasons.
         listed: the list of the task.
         lengths: steps of each clip of the question.
+        objects: those that the question names.
 
     Raises:
         InvalidValueError: no list of reasons, one that is not on the task's list, or two that contradict each other.
@@ -36,6 +41,10 @@ def explained(value: AnswerValue, listed: Sequence[Reason], lengths: Sequence[in
         raise InvalidValueError("reasons of an answer", shown, f"a list of at most {MOST}")
     known = {reason.name: reason for reason in listed}
     found = [_explained(one, known, value, lengths) for one in given]
+    for one in found:
+        if "object" in one and one["object"] not in objects:
+            expected = f"one of {', '.join(objects)}, or none" if objects else "none: the question names no objects"
+            raise InvalidValueError(f"object of reason {one['reason']}", repr(one["object"])[:80], expected)
     check_consistent(value, found)
     return {**value, REASONS: found}
 
@@ -48,7 +57,7 @@ def is_the_same(stored: AnswerValue, sent: AnswerValue) -> bool:
         return False
     pairs = [(one, after) for one, after in zip(given, kept, strict=True) if isinstance(one, Mapping)]
     alike = [one.get("clip", after.get("clip")) == after.get("clip") for one, after in pairs]
-    alike += [one.get(name) == after.get(name) for one, after in pairs for name in ("reason", "step")]
+    alike += [one.get(name) == after.get(name) for one, after in pairs for name in ("reason", "step", "object")]
     return len(pairs) == len(given) and all(alike)
 
 
@@ -65,6 +74,7 @@ def check_stored(value: AnswerValue, clips: int) -> None:
     for one in given:
         texts = isinstance(one, Mapping) and all(isinstance(one.get(name), str) for name in ("reason", "axis"))
         fits = texts and not set(one) - {*STORED} and one.get("direction") in ("worse", "better")
+        fits = fits and isinstance(one.get("object", ""), str) and len(one.get("object", "")) <= LONGEST
         if not fits or not _names_clip(one, clips) or not _is_step(one.get("step"), LONGEST_CLIP):
             raise InvalidValueError("reason of an answer", repr(one)[:80], expected)
     check_consistent(value, given)
@@ -104,6 +114,7 @@ def in_words(value: AnswerValue, control_dt: float | None = None) -> str:
     for one in value.get(REASONS, ()):
         at = one.get("step")
         when = "" if at is None else f" at step {at:g}" if control_dt is None else f" at {at * control_dt:.1f} s"
+        when = f"{when} {one['object']}" if one.get("object") else when
         about = f" ({one['clip']}{when})" if one.get("clip") else f" ({when.strip()})" if when else ""
         words.append(f"{one['reason']}{about}")
     return ", ".join(words)
@@ -143,6 +154,7 @@ def _explained(one: object, known: Mapping[str, Reason], value: AnswerValue, len
         )
     found: dict[str, Any] = {"reason": reason.name, "axis": reason.axis, "direction": reason.direction}
     found |= {"clip": clip} if clip else {}
+    found |= {"object": one["object"]} if one.get("object") is not None else {}
     return found | ({"step": one["step"]} if one.get("step") is not None else {})
 
 

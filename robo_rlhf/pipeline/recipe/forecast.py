@@ -46,7 +46,9 @@ def expect(seen: float, episodes: int, left: float, evaluated: int) -> Interval:
     expected = 1 / (1 + math.exp(-middle))
     sampling = 1 / ((episodes + 2) * share * (1 - share)) + 1 / (evaluated * expected * (1 - expected) + 1)
     half = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * math.sqrt(sampling + ERROR**2 + (SPREAD * left) ** 2)
-    return Interval(*(1 / (1 + math.exp(-at)) for at in (middle, middle - half, middle + half)))
+    smoothed = (1 / (1 + math.exp(-at)) for at in (middle, middle - half, middle + half))
+    counts = (share * (evaluated + 2) - 1 for share in smoothed)  # as above, so that none and all can be expected
+    return Interval(*(min(max(count / evaluated, 0.0), 1.0) for count in counts))
 
 
 def forecast(context: Context, number: int) -> None:

@@ -21,13 +21,14 @@ from robo_rlhf.rewards.latest import PenalizedReward
 from robo_rlhf.rewards.watching import shown_to
 from robo_rlhf.training_tools.gates import prefers_older
 
-KIND, USUAL = "pairwise", 10  # of the questions; how many a round where people answer
+KIND, USUAL = "pairwise", 15  # of the questions; how many a round where people answer
 
 
 def questions_asked(context: Context) -> int:
     """Return how many questions of a round are held out for the alarm."""
-    asked = context.config.alarm_questions
-    return asked if asked is not None else USUAL if context.config.annotator == "human" else 0
+    config = context.config
+    usual = min(USUAL, config.labels_of(1)) if config.annotator == "human" else 0
+    return usual if config.alarm_questions is None else config.alarm_questions
 
 
 def watching_clips(context: Context, number: int) -> list[list[Segment]]:

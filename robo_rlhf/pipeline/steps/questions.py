@@ -10,6 +10,7 @@ from robo_rlhf.core.errors import ConflictError, InvalidValueError
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Episode, Segment
 from robo_rlhf.feedback.implicit.keeping import read_implicit
+from robo_rlhf.feedback.reasons.given import OBJECTS
 from robo_rlhf.feedback.selection import BY_MODELS, SegmentCandidate, select
 from robo_rlhf.feedback.store import Question, Store, question_id
 from robo_rlhf.pipeline import action_questions
@@ -25,6 +26,7 @@ from robo_rlhf.policies.explore import ExploringPolicy
 from robo_rlhf.rewards.base import RewardModel
 from robo_rlhf.rewards.watching import shown_to
 from robo_rlhf.rollouts.rollout import check_environment, rollout
+from robo_rlhf.sim.column_names import column_names, objects
 from robo_rlhf.sim.envs.conditioned_env import ConditionedEnv
 from robo_rlhf.sim.envs.task_env import TaskEnv, versions
 
@@ -73,6 +75,7 @@ def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]
 
     questions, stored = list[Question](), context.stage(f"round-{number}/ask", work)
     about: dict[str, Any] = {"axes": list(config.axes)} if config.axes else {}
+    about |= _objects(context) if config.clips_a_question == 2 else {}
     asked: list[tuple[str, Any, dict[str, Any]]] = [(config.question, clips, about) for clips in stored["questions"]]
     endings = stored.get("success", ())  # runs of earlier versions asked none, or drew them with equal chances
     chances = stored.get("inclusion", [1.0] * len(endings))
@@ -85,6 +88,13 @@ def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]
     questions += as_questions(context, stored.get("alarm", []), number, dataset)
     context.store.add_questions(questions)
     return questions
+
+
+def _objects(context: Context) -> dict[str, Any]:
+    """Return the objects that reasons may name, as a part of a question's meta: those that the clips observe."""
+    first = context.clips.info(min(context.clips.ids())).meta
+    names, _ = column_names(first, context.env.obs_dim, context.env.act_dim)
+    return {OBJECTS: found} if (found := list(objects(names))) else {}
 
 
 def ask_about_last(context: Context, number: int) -> list[Question]:

@@ -88,6 +88,7 @@ class LeasedQuestion(Shape):
     seconds: float = Field(description="Remaining time [s].")
     controls: list[ControlShape]
     reasons: list[ListedReason]
+    objects: list[str] = Field(description="What a reason may name as its object.", examples=[["cube", "bin"]])
     clips: list[ShownClip] = Field(description="In the order in which to show them.")
 
 

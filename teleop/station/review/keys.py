@@ -7,6 +7,7 @@ KEYS: tuple[Binding, ...] = (
     Binding("undo", "Undo: back to the question before", "answer", ("KeyZ", "Backspace"), act="undo"),
     Binding("note", "Note", "answer", ("KeyN",), act="note"),
     Binding("moment", "The moment that the reason means", "answer", ("KeyM",), act="moment"),
+    Binding("object", "The object that the reason means: the next one", "answer", ("KeyA",), act="object"),
     Binding("done", "Done", "answer", ("Enter", "NumpadEnter"), act="done"),
     Binding("tie", "Tie with the one before", "answer", ("KeyT",), act="tie"),
     Binding("show", "Show how", "answer", ("KeyH",), act="show"),

@@ -22,6 +22,7 @@ from robo_rlhf.feedback.assignment.assign import AssignedQuestion, QuestionFilte
 from robo_rlhf.feedback.assignment.quarantine import Clip
 from robo_rlhf.feedback.axes import axes_of
 from robo_rlhf.feedback.kinds import KINDS
+from robo_rlhf.feedback.reasons.given import OBJECTS
 from robo_rlhf.feedback.reasons.listed import Reason, keyed
 from robo_rlhf.feedback.records import Question, clip_id
 from robo_rlhf.feedback.store import Store, SubmissionResult
@@ -202,6 +203,7 @@ def drawn(
         "seconds": handed.seconds,
         "controls": controls(question.kind, handed.order),
         "reasons": [{**reason.as_json(), "key": key} for key, reason in keyed(listed)],
+        "objects": list(question.meta.get(OBJECTS, ())),
         "clips": [
             clip_on_screen(question, place, name, label, shown[place], places)
             for place, name, label in zip(handed.order, handed.shown, sorted(handed.shown), strict=True)

@@ -1,5 +1,5 @@
 // @ts-check
-/** The reasons that may go with an answer: picked by one key each, with the clip and the moment that are meant. */
+/** The reasons that may go with an answer: picked by one key each, with the clip, the moment and the object that are meant. */
 
 import { button, element } from "../shared/made.js";
 import { byId } from "../shared/player/transport.js";
@@ -11,7 +11,7 @@ const REACTION = 0.5; // [s] from what a person means to their key press, while 
 /** @typedef {import("./stage.js").Question} Question */
 /** @typedef {import("../shared/player/clock.js").Clock} Clock */
 /** @typedef {{name: string, axis: string, direction: string, key: string}} Listed */
-/** @typedef {{reason: string, clip?: string, step?: number}} Picked  without a clip it follows from the answer */
+/** @typedef {{reason: string, clip?: string, step?: number, object?: string}} Picked  without a clip it follows from the answer */
 
 export class Reasons {
   /**
@@ -29,6 +29,7 @@ export class Reasons {
     /** @type {Picked[]} the newest last */
     this.picked = [];
     this.mark = button("Moment", "quiet", () => this.moment(), "moment");
+    this.thing = button("Object", "quiet", () => this.object(), "object");
   }
 
   /**
@@ -43,7 +44,7 @@ export class Reasons {
     this.node.hidden = !this.listed.length;
     const made = this.listed.map(({ name }, i) => button(name, "", () => this.press(i), `reason_${i}`));
     made.forEach((one) => one.append(element("span", { class: "soft small about" })));
-    this.node.replaceChildren(element("span", { class: "soft small" }, "Because"), ...made, this.mark);
+    this.node.replaceChildren(element("span", { class: "soft small" }, "Because"), ...made, this.mark, this.thing);
     this.draw();
   }
 
@@ -65,7 +66,7 @@ export class Reasons {
   /** @returns {Record<string, (pressed: boolean) => void>} */
   get handlers() {
     const each = this.listed.map((_, i) => [`reason_${i}`, (/** @type {boolean} */ pressed) => void (pressed && this.press(i))]);
-    return { ...Object.fromEntries(each), moment: (pressed) => void (pressed && this.moment()) };
+    return { ...Object.fromEntries(each), moment: (pressed) => void (pressed && this.moment()), object: (pressed) => void (pressed && this.object()) };
   }
 
   /**
@@ -104,6 +105,16 @@ export class Reasons {
     this.draw();
   }
 
+  /** Name the next object as the one that the newest reason means; after the last one none. */
+  object() {
+    const one = this.picked[this.picked.length - 1];
+    const names = this.question?.objects || [];
+    if (!this.listed.length || !names.length) return;
+    if (!one) return tell("Pick a reason first; then name the object that it means.", "plain");
+    one.object = names[one.object === undefined ? 0 : names.indexOf(one.object) + 1];
+    this.draw();
+  }
+
   /**
    * Whether two reasons say opposite things along one axis.
    * @param {Picked} one
@@ -128,11 +139,12 @@ export class Reasons {
       const clip = this.question?.clips.find(({ name }) => name === picked?.clip);
       one.setAttribute("aria-pressed", String(Boolean(picked)));
       const fps = (clip || this.question?.clips[0])?.fps || 1;
-      const words = [clip && `of ${clip.label}`, picked?.step !== undefined && `at ${(picked.step / fps).toFixed(1)} s`];
+      const words = [clip && `of ${clip.label}`, picked?.object, picked?.step !== undefined && `at ${(picked.step / fps).toFixed(1)} s`];
       const about = one.querySelector(".about");
       if (about) about.textContent = words.filter(Boolean).map((word) => ` ${word}`).join("");
     });
     this.mark.hidden = !this.picked.length;
+    this.thing.hidden = !this.picked.length || !this.question?.objects.length;
     this.changed();
   }
 }

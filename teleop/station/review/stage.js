@@ -16,7 +16,7 @@ const WIDTHS = [320, 480, 640]; // [pixels]
  *   span: [number, number] | null}} Control
  * @typedef {{lease: number, question: string, kind: string, prompt: string, layout: string, task: string, about: string,
  *   axes: string[], practice: boolean, seconds: number, controls: Control[], clips: ClipOf[],
- *   reasons: {name: string, axis: string, direction: string, key: string}[],
+ *   reasons: {name: string, axis: string, direction: string, key: string}[], objects: string[],
  *   given?: Record<string, any>}} Question  given: the answer that was taken back
  */
 

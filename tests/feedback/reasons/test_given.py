@@ -41,6 +41,20 @@ def test_a_clip_that_is_named_is_kept_and_so_is_the_moment() -> None:
     assert (one["clip"], one["step"]) == ("A", 31)
 
 
+def test_an_object_that_the_question_names_is_kept() -> None:
+    value = because({"reason": "leans", "object": "glass"}, choice="A")
+    kept = explained(value, LISTED, (40, 50), ("cup", "glass"))
+    assert kept["reasons"][0]["object"] == "glass"
+    assert in_words(kept) == "leans (B glass)"
+    assert is_the_same(kept, value)
+    assert not is_the_same(kept, because({"reason": "leans", "object": "cup"}, choice="A"))
+    check_stored(kept, 2)
+    with pytest.raises(
+        InvalidValueError, match="object of reason leans: expected one of cup, mat, or none, got 'glass'"
+    ):
+        explained(value, LISTED, (40, 50), ("cup", "mat"))
+
+
 def test_where_no_clip_follows_none_is_stored() -> None:
     for value in ({"choice": "tie"}, {"choice": "cant_tell"}, {"ranking": [["A"], ["B"]]}):
         assert "clip" not in stored(because("too slow", **value))[0]
@@ -58,6 +72,8 @@ def test_where_no_clip_follows_none_is_stored() -> None:
         (because({"reason": "leans", "step": 51}, choice="A"), "step of reason leans: expected a number from 0 to 50"),
         (because({"reason": "leans", "why": "x"}, choice="A"), "an object with reason, clip, step"),
         (because(3, choice="A"), "an object with reason, clip, step"),
+        (because({"reason": "leans", "object": "glass"}, choice="A"), "none: the question names no objects"),
+        (because({"reason": "leans", "object": 3}, choice="A"), "object of reason leans"),
         ({"choice": "A", "reasons": "too slow"}, "a list of at most 8"),
         (because({"reason": "too slow", "clip": "A"}, "quick", choice="A"), "opposite in speed"),
         (because({"reason": "quick", "clip": "B"}, "quick", choice="A"), "'quick' twice"),

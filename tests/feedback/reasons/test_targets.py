@@ -12,9 +12,11 @@ from robo_rlhf.feedback.reasons.targets import AROUND, reason_targets
 from robo_rlhf.feedback.records import Answer, Question
 from robo_rlhf.reward_fitting.answers import gather
 from robo_rlhf.reward_fitting.axes import AxesTrainer
+from robo_rlhf.reward_fitting.settings import FitSettings
+from robo_rlhf.rewards.attribution import attribute, quantities
 from robo_rlhf.training import reward
 from tests.feedback.making import make_question
-from tests.training.test_reward import ANSWERS, CONFIG, QUESTIONS, load
+from tests.training.test_reward import ANSWERS, CONFIG, EPISODES, QUESTIONS, load
 
 CLIPS = (Segment("e0", 0, 40), Segment("e1", 5, 30))
 LEANS = {"reason": "leans", "axis": "tilt", "direction": "worse", "clip": "B"}
@@ -44,6 +46,16 @@ def test_a_moment_weighs_the_steps_around_it() -> None:
     assert np.flatnonzero(bad).tolist() == [*range(12 - AROUND, 12 + AROUND)]
     at_the_end = list(reason_targets({"reasons": [{**LEANS, "step": 30}]}, CLIPS))[1]
     assert at_the_end.target.values.sum() == pytest.approx(1.0)
+
+
+def test_an_object_is_exchanged_between_the_clips() -> None:
+    exchanged, along = reason_targets({"reasons": [{**LEANS, "object": "glass"}]}, CLIPS)
+    assert (exchanged.axis, exchanged.object, exchanged.target.values.tolist()) == ("tilt", "glass", [0.0, 1.0])
+    assert exchanged.target.clips == (CLIPS[1], CLIPS[0]), "as it is, and with the glass of the other"
+    assert along.object == ""
+    plain = {"reason": "lovely", "axis": "", "direction": "better", "clip": "A", "object": "glass"}
+    (one,) = reason_targets({"reasons": [plain]}, CLIPS)
+    assert (one.axis, one.target.values.tolist(), one.target.clips) == ("overall", [1.0, 0.0], CLIPS)
 
 
 def test_without_an_axis_a_moment_is_about_the_whole_and_nothing_else_is_trained() -> None:
@@ -118,3 +130,36 @@ def test_a_simulated_annotator_errs_as_often_as_asked() -> None:
     half = SimulatedReasons(known, costs, share=0.5)
     given = [bool(half.beside(question, {"choice": "A"})) for question in questions]
     assert 0.4 < np.mean(given) < 0.6
+
+
+def test_an_object_that_reasons_name_carries_the_reward() -> None:
+    """What goes together in all clips is told apart by the object that people mean."""
+    rng = np.random.default_rng(0)
+    episodes = {}
+    for number in range(40):
+        both = np.cumsum(rng.normal(0, 0.2, (31, 1)), axis=0) + rng.normal()
+        obs = np.hstack([both, both + rng.normal(0, 0.01, (31, 1)), rng.normal(size=(31, 2))]).astype(np.float32)
+        meta = replace(EPISODES[0].meta, id=f"x{number}", obs_names=("cup_dx", "glass_dx", "noise", "time"))
+        episodes[f"x{number}"] = replace(EPISODES[0].slice(0, 30), obs=obs, meta=meta)
+    questions, bare, reasoned = [], [], []
+    for number in range(80):
+        names = [f"x{i}" for i in rng.choice(40, 2, replace=False)]
+        clips = tuple(Segment(name, 0, 30) for name in names)
+        question = Question(f"q{number}", "run", number, "pairwise", "toy", clips, "data")
+        better = max(range(2), key=lambda i: float(episodes[names[i]].obs[:, 1].mean()))
+        why = {"reason": "near", "axis": "", "direction": "worse", "clip": "BA"[better], "object": "glass"}
+        questions.append(question)
+        for found, value in ((bare, {}), (reasoned, {"reasons": [why]})):
+            value = {"choice": "AB"[better], **value}
+            found.append(Answer(question.id, "anna", "human", value, "2026-01-01T00:00:00+00:00", 1.0))
+    among = quantities(("cup_dx", "glass_dx", "noise", "time"), ())
+    shares = []
+    for answers in (bare, reasoned):
+        judged = reward.gather(questions, answers, lambda _, name: episodes[name])
+        fit = FitSettings(updates=400, batch=32, learning_rate=3e-3)
+        model, _ = reward.fit_in_memory(replace(CONFIG, fit=fit), judged)
+        obs = np.stack([episode.obs for episode in episodes.values()])
+        action = np.stack([episode.action for episode in episodes.values()])
+        found = attribute(model, obs, action, among, rng).shares
+        shares.append(found["where glass is along x"] / found["where cup is along x"])
+    assert shares[0] < 2 < 4 < shares[1], shares

@@ -29,7 +29,7 @@ def test_more_to_come_means_more_and_less_certain() -> None:
     assert last.low < 0.8 < last.high
     for seen in (0.0, 1.0):
         low, high = expect(seen, 100, 0.5, 200)[1:]
-        assert 0.0 < low < high < 1.0
+        assert 0.0 <= low < high <= 1.0
 
 
 def test_it_is_a_sentence() -> None:
@@ -47,3 +47,9 @@ def test_the_report_says_whether_it_held(came: float, verdict: str, tmp_path: Pa
     write_json(tmp_path / "round-1" / "forecast" / "result.json", {"round": 1, "answers": 133, "expected": expected})
     page = choices_section(tmp_path, range(1, 3), 0.35, came)
     assert f"133 answers before the end: it came to {round(100 * came)}\u00a0%, {verdict}" in page
+
+
+def test_nothing_but_successes_can_be_expected() -> None:
+    assert expect(1.0, 100, 1.0, 200).high == 1.0
+    assert expect(0.0, 100, 0.0, 200).low == 0.0
+    assert expect(0.5, 100, 0.0, 200).high < 0.8

@@ -14,7 +14,7 @@ from robo_rlhf.rollouts.evaluation import Evaluation
 from teleop.station.services import Station
 from tests.teleop.station.conftest import Visit
 
-LABELS = 6
+LABELS, LAST = 6, 3  # questions of the round; two pairs and a rating about the last policy
 PATIENCE = 120.0  # [s]
 
 
@@ -28,7 +28,7 @@ def test_a_run_goes_on_when_people_have_answered(
     home: Path, station: Station, visit: Visit, capsys: pytest.CaptureFixture[str]
 ) -> None:
     station.store.tasks.set_sharing(gold_share=0.0, repeat_share=0.0)
-    config = preset("tiny", task="reach", demos=4, labels=LABELS, rounds=1, annotator="human")
+    config = preset("tiny", task="reach", demos=4, labels=LABELS, rounds=1, annotator="human", alarm_questions=2)
     path = home / "runs" / "asked"
     found: list[tuple[Evaluation, Evaluation]] = []
     job = threading.Thread(
@@ -39,7 +39,7 @@ def test_a_run_goes_on_when_people_have_answered(
     answered: list[Any] = []
     pause, ended = threading.Event(), threading.Timer(PATIENCE, lambda: None)
     ended.start()
-    while len(answered) < LABELS and ended.is_alive():
+    while len(answered) < LABELS + LAST and ended.is_alive():
         question = client.post("/api/review/next", json={}).json()["question"]
         if question is None:
             pause.wait(0.2)
@@ -47,6 +47,7 @@ def test_a_run_goes_on_when_people_have_answered(
         assert question["clips"][0]["frames"] == config.clip_steps + 1
         body = {"question": question["question"], "lease": question["lease"], "seconds": 2.0}
         value = question["controls"][len(answered) % 2]["value"]
+        value = {"ratings": {"overall": 3}} if question["kind"] == "rating" else value
         said = client.post("/api/review/answer", json={**body, "value": value, "key": f"k{len(answered)}"})
         assert said.json()["counts"] is True
         answered.append(question["question"])
@@ -54,6 +55,6 @@ def test_a_run_goes_on_when_people_have_answered(
     job.join(PATIENCE)
     assert not job.is_alive()
     assert found[0][1].episodes == config.episodes
-    assert len(set(answered)) == LABELS
+    assert len(set(answered)) == LABELS + LAST
     assert {answer.annotator for answer in station.store.answers()} == {"annotator1"}
     assert page_for("reach") in capsys.readouterr().err
