@@ -3,7 +3,8 @@
 Each episode becomes a few numbers of four families, each a mean over its steps:
 
     values        of each column of the observations: its z-score, and the square of that
-    changes       of each column: the error of a prediction of its next step [deviations], and the square of that
+    changes       of each column: the error of a prediction of its next step [deviations], the square of that, and the
+                  share by which it changes more than predicted, which large changes decide
     features      of the policy: how far its last hidden layer, or what its encoders make of pictures, is from training
                   (Mahalanobis, of principal components)
     disagreement  of an ensemble, or of the samples of a policy that samples
@@ -29,7 +30,7 @@ from robo_rlhf.core.types import Array, Episode
 from robo_rlhf.policies.base import TrainedPolicy, mlp
 from robo_rlhf.sim.envs.partial_observation import ObservationMask
 
-FORMAT = 2
+FORMAT = 3
 FAMILIES = ("values", "changes", "features", "disagreement")
 WINDOW, FIRST = 20, 5  # episodes that are compared at once: the newest, and at least
 LEAST = 20  # episodes that a reference must have
@@ -247,12 +248,15 @@ class Drift:
         x, y = _changes(episode, self.arrays)
         with torch.inference_mode():
             mean, log_std = self.net(torch.from_numpy(_scaled(x, self.arrays)))
-        error = (y / self.arrays["output_std"] - mean.numpy()) * np.exp(-log_std.numpy())
+        predicted = mean.numpy()
+        missed = y / self.arrays["output_std"] - predicted
+        error = missed * np.exp(-log_std.numpy())
         clipped = error.clip(-CLIP_ERROR, CLIP_ERROR)
+        gain = (missed * predicted).sum(0) / ((predicted**2).sum(0) + 1e-6)
         features, disagreement = observed.look(episode)
         numbers = {
             "values": np.concatenate([z.mean(0), (z**2).mean(0)]),
-            "changes": np.concatenate([clipped.mean(0), (clipped**2).mean(0)]),
+            "changes": np.concatenate([clipped.mean(0), (clipped**2).mean(0), gain]),
         }
         steps = {
             "values": np.abs((episode.obs - self.arrays["mean"]) / self.arrays["std"]).max(-1)[1:],

@@ -15,6 +15,7 @@ from robo_rlhf.core.stats import Interval, bootstrap_mean, wilson
 from robo_rlhf.core.types import Array
 from teleop.station.library.entry import NOBODY, EpisodeEntry, EpisodeKey
 from teleop.station.library.facts_cache import Facts
+from teleop.station.web.formatting import percent
 
 GROUPS = 12  # tasks or operators that a chart shows; the rest is counted together
 TASKS = 4  # tasks whose starts and actions are shown
@@ -59,7 +60,7 @@ def over_time(entries: Sequence[EpisodeEntry]) -> Chart:
         rate = wilson(sum(entry.meta.outcome == "success" for entry in dated[start:stop]), stop - start)
         middle = dated[(start + stop) // 2].started
         points.append({"x": (start + stop) / 2, "when": middle, **_interval(rate)})
-    text = f"From {points[0]['value']:.0%} in the first stretch to {points[-1]['value']:.0%} in the last."
+    text = f"From {percent(points[0]['value'])} in the first stretch to {percent(points[-1]['value'])} in the last."
     return {
         "kind": "line",
         "id": "over-time",
