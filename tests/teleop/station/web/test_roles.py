@@ -119,6 +119,7 @@ ROUTES: dict[str, Row] = {
     "POST /api/train/runs/{run}": Row("operator", "4"),
     # The monitor
     "GET /monitor/report/{run}": Row("annotator", "4"),
+    "GET /monitor/clip/{run}/{dataset}/{episode}": Row("annotator", "4"),
     "GET /monitor/video/{run}/{name}": Row("annotator", "4"),
     "POST /api/monitor/notes": Row("operator", "4"),
     "POST /api/monitor/moments": Row("operator", "4"),
