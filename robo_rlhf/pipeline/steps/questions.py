@@ -70,12 +70,13 @@ def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]
         watching = [[list(clip) for clip in pair] for pair in watching_clips(context, number)]
         endings, inclusion = endings_to_judge(context, policy.success, number)
         asked = {"questions": compared, "success": [list(clip) for clip in endings], "inclusion": inclusion}
-        more = {"alarm": watching, "actions": acting}
-        return {**asked, **{name: clips for name, clips in more.items() if clips}}
+        named = _objects(context) if config.clips_a_question == 2 else []
+        more = {"alarm": watching, "actions": acting, OBJECTS: named}
+        return {**asked, **{name: some for name, some in more.items() if some}}
 
     questions, stored = list[Question](), context.stage(f"round-{number}/ask", work)
     about: dict[str, Any] = {"axes": list(config.axes)} if config.axes else {}
-    about |= _objects(context) if config.clips_a_question == 2 else {}
+    about |= {OBJECTS: stored[OBJECTS]} if OBJECTS in stored else {}  # runs of earlier versions named none
     asked: list[tuple[str, Any, dict[str, Any]]] = [(config.question, clips, about) for clips in stored["questions"]]
     endings = stored.get("success", ())  # runs of earlier versions asked none, or drew them with equal chances
     chances = stored.get("inclusion", [1.0] * len(endings))
@@ -90,11 +91,11 @@ def ask(context: Context, policy: PipelinePolicy, number: int) -> list[Question]
     return questions
 
 
-def _objects(context: Context) -> dict[str, Any]:
-    """Return the objects that reasons may name, as a part of a question's meta: those that the clips observe."""
+def _objects(context: Context) -> list[str]:
+    """Return the objects that reasons may name: those that the clips observe."""
     first = context.clips.info(min(context.clips.ids())).meta
     names, _ = column_names(first, context.env.obs_dim, context.env.act_dim)
-    return {OBJECTS: found} if (found := list(objects(names))) else {}
+    return list(objects(names))
 
 
 def ask_about_last(context: Context, number: int) -> list[Question]:

@@ -12,7 +12,7 @@ from robo_rlhf.episodes.access import open_access
 from robo_rlhf.sim.envs.conditions import frames_shown
 from robo_rlhf.vision.sight import Sight, read_sight
 
-PART = 20  # frames of a part of an episode that is watched while it is drawn
+PART = 12  # frames of a part of an episode that is watched while it is drawn
 MOST_FRAMES = 12_000  # of one clip: 10 min at 20 Hz
 
 
