@@ -133,6 +133,8 @@ def client(station: Served, name: str, *, poses: bool) -> Iterator[Client]:
     finally:
         made.close()
         station.end_sessions()
+        while station.children("teleop.session"):  # the one that is kept ready is ended as well
+            time.sleep(0.1)
 
 
 def drawing_time(station: Served) -> float:
