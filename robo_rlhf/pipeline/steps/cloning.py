@@ -1,5 +1,6 @@
 """The policy that the pipeline starts from: a clone of the demonstrations, or an untrained one."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,10 @@ from robo_rlhf.policies.checkpoint import save_policy
 from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.sim.envs.conditioned_env import as_shown
 from robo_rlhf.sim.envs.current_observation import with_current_observations
+from robo_rlhf.sim.envs.task_env import TaskEnv
+from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.training import bc
+from robo_rlhf.training_tools.demonstrated_starts import DemonstratedStarts, demonstrated_starts
 from robo_rlhf.vision.episode_pictures import see_episodes
 from robo_rlhf.vision.frame_cache import FRAMES, FrameCache, TrainingPictures
 from robo_rlhf.vision.sight import Sight
@@ -94,9 +98,22 @@ def load_demonstrations(context: Context) -> list[Episode]:
         dataset = Dataset(find_dataset(context.home, config.demonstrations) if older else taken)
     else:
         source, ids = _draw(config, context.home)
+        if config.reverse_curriculum:  # refused before anything is learned
+            practice_starts(config, list(source.load_all(ids)), 1)
         dataset = Dataset(taken, create=True, task=config.task)
         dataset.add_many(source.load_all([name for name in ids if name not in dataset]))
     return [trimmed(episode, config.trim) for episode in with_current_observations(dataset.load_all(ids))]
+
+
+def practice_starts(config: PipelineConfig, shown: Sequence[Episode], number: int) -> DemonstratedStarts:
+    """Return where the practice of round `number` begins in demonstrations: in those of today's scene.
+
+    Raises:
+        InvalidValueError: there is none that succeeds.
+    """
+    scene = TaskEnv(TASKS[config.task](), 1)
+    mine = [episode for episode in shown if scene.is_scene_of(episode.meta.model_hash)]
+    return demonstrated_starts(mine, config.reverse_curriculum, config.curriculum_back(number))
 
 
 def draw_demonstrations(config: PipelineConfig, home: Path) -> list[Episode]:

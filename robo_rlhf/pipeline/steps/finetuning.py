@@ -14,7 +14,7 @@ from robo_rlhf.core.runs import Run, fitting
 from robo_rlhf.pipeline.action_questions import action_preferences
 from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.context import Context, PipelinePolicy
-from robo_rlhf.pipeline.steps.cloning import load_demonstrations
+from robo_rlhf.pipeline.steps.cloning import load_demonstrations, practice_starts
 from robo_rlhf.pipeline.steps.gate import OveroptimizationAlarm
 from robo_rlhf.pipeline.steps.meanwhile import FollowedReward
 from robo_rlhf.pipeline.steps.observers import TrueRewardLog
@@ -26,9 +26,8 @@ from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
 from robo_rlhf.rewards.latest import PenalizedReward
 from robo_rlhf.rewards.novelty import novelty
 from robo_rlhf.rewards.success import WithSuccess
-from robo_rlhf.sim.envs.task_env import TaskEnv, make_env
 from robo_rlhf.training import ppo, sac
-from robo_rlhf.training_tools.demonstrated_starts import DemonstratedStarts, demonstrated_starts
+from robo_rlhf.training_tools.demonstrated_starts import DemonstratedStarts
 from robo_rlhf.training_tools.experience import Reward
 from robo_rlhf.training_tools.rl_loop import Stored
 from robo_rlhf.training_tools.settings import PPOSettings
@@ -136,14 +135,9 @@ def _practice_starts(context: Context, number: int) -> DemonstratedStarts | None
     config = context.config
     if not config.reverse_curriculum:
         return None
-    scene = make_env(config.task)
-    assert isinstance(scene, TaskEnv)  # `config` was refused otherwise
-    shown = [episode for episode in load_demonstrations(context) if scene.is_scene_of(episode.meta.model_hash)]
-    share, back = config.reverse_curriculum, config.curriculum_back(number)
-    starts = demonstrated_starts(shown, share, back)
-    context.stage(
-        f"round-{number}/curriculum", lambda run: {"share": share, "back": back, "states": len(starts.states)}
-    )
+    starts = practice_starts(config, load_demonstrations(context), number)
+    found = {"share": starts.share, "back": config.curriculum_back(number), "states": len(starts.states)}
+    context.stage(f"round-{number}/curriculum", lambda run: found)
     return starts
 
 
