@@ -43,7 +43,7 @@ class OwnEncoder(nn.Module):
 
     def forward(self, number: Tensor) -> Tensor:
         """Return features (B, features) of the looks of these numbers (B,); one that occurs often is encoded once."""
-        found, where = number.long().unique(return_inverse=True)
+        found, where = torch.unique(number.long(), return_inverse=True)
         num_envs = len(next(iter(self.looks[0].values())))
         encoded = []
         for some in found.split(TOGETHER):
@@ -69,7 +69,7 @@ class OwnEncoder(nn.Module):
         given = part.inputs["obs"] // part.history + self.features  # columns of one observation
 
         def function(obs: Tensor, *more: Tensor) -> Tensor:
-            seen = obs.unflatten(-1, (part.history, given))[..., : -self.features].flatten(-2)
+            seen = torch.unflatten(obs, -1, (part.history, given))[..., : -self.features].flatten(-2)
             found: Tensor = part.function(seen, *more)
             return found
 

@@ -185,8 +185,7 @@ SEEING = {
 
 
 def seeing(name: str, *, corrected: bool = False, own: bool = False) -> TrainedPolicy:
-    """Return a policy with random weights that sees two cameras and some columns; a correction by encoders of its own.
-    """
+    """Return a policy with random weights that sees two cameras and some columns, a correction by its own encoders."""
     task = TASKS[TASK]
     sizes = len(task.obs_names), len(task.action_names)
     with seeded(0):
