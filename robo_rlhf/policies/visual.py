@@ -108,7 +108,8 @@ class VisualPolicy(TrainedPolicy):
             seen = torch.cat([seen, self.encoder(pictures)], dim=-1)
         fields = (seen.flatten(1), batch.action, batch.mask, batch.weight)
         draws = self.inner.draws if self.encoder is not None else 1
-        return self.inner.loss(Chunks(*(field.repeat(draws, *[1] * (field.ndim - 1)) for field in fields)), generator)
+        obs, action, mask, weight = (field.repeat(draws, *[1] * (field.ndim - 1)) for field in fields)
+        return self.inner.loss(Chunks(obs, action, mask, weight), generator)
 
     def look_at(self, env: Shown, looks: Sequence[Look] = ()) -> None:
         """Draw the pictures of `env` whenever it looks; raises as `CameraObserver`."""
