@@ -90,6 +90,20 @@ class ToyEnv:
         return self._distance() < GOAL_RADIUS
 
 
+class SeenToyEnv(ToyEnv):
+    """The same, observed by a camera `eye` too, 16 pixels a side: the point is bright."""
+
+    observed_cameras = ("eye",)
+
+    def pictures(self) -> dict[str, Array]:
+        """Return the pictures (N, 16, 16, 3) uint8 of the present states."""
+        shown = np.zeros((self.num_envs, 16, 16, 3), np.uint8)
+        column, row = (np.clip(self._state[:, k] * 5 + 8, 1, 15).astype(int) for k in (0, 1))
+        for copy in range(self.num_envs):
+            shown[copy, row[copy] - 1 : row[copy] + 1, column[copy] - 1 : column[copy] + 1] = 255
+        return {"eye": shown}
+
+
 class ToyOperator:
     """Moves to the goal; with `noise` in the hand, and pauses of five steps begun with probability `pause`."""
 

@@ -8,6 +8,7 @@ from robo_rlhf.algorithms import ALGORITHMS
 from robo_rlhf.algorithms.base import Row, Session, Settings
 from robo_rlhf.algorithms.examples import untrained_policy
 from robo_rlhf.algorithms.reinforcement import Reinforcement
+from robo_rlhf.core.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from robo_rlhf.core.types import VecEnv
@@ -38,6 +39,23 @@ class PPO(Reinforcement):
     config: Annotated[Any, SETTINGS.options] = SETTINGS.default
     """Settings of the algorithm."""
 
+    def check(self) -> None:
+        """Refuse what `Reinforcement` refuses, and encoders that are to learn and are none of a correction's own.
+
+        Raises:
+            InvalidValueError: the policy has no cameras, or is a correction that sees by the cloned encoders.
+        """
+        super().check()
+        if not self.config.learn_encoder:
+            return
+        from robo_rlhf.policies.checkpoint import load_meta
+
+        assert self.start is not None
+        kind, settings = (load_meta(self.start)["policy"][name] for name in ("kind", "settings"))
+        if not (settings.get("cameras") or settings.get("own_encoder")):
+            expected = "one that was cloned with --cameras, or whose correction was begun with --learn-encoder"
+            raise InvalidValueError("--policy with --learn-encoder", f"one of kind {kind} without encoders", expected)
+
     def train(self, session: Session) -> list[Row]:
         """Fine-tune the policy."""
         from robo_rlhf.training import ppo
@@ -64,9 +82,8 @@ class PPO(Reinforcement):
         if isinstance(policy, GaussianActor):
             return policy
         with seeded(self.config.seed):
-            return on_top_of(
-                ResidualPolicy, policy, scale=self.residual_scale, std=self.config.std or self.residual_scale / 2
-            )
+            scale, std, own = self.residual_scale, self.config.std, self.config.learn_encoder
+            return on_top_of(ResidualPolicy, policy, scale=scale, std=std or scale / 2, own_encoder=own)
 
     @classmethod
     def example(cls, home: Path) -> "PPO":

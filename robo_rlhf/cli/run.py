@@ -180,6 +180,8 @@ class RunCommand(OnRobot, OnTorchDevice, SightOptions, OnCluster):
             asked |= {"question": BY_AXES, "axes": self._axes(task, home)}
         asked |= self._budget(asked["demos"])
         config = override(preset(self.preset, task=task, **asked), self.set)
+        if config.finetune.learn_encoder and not self.cameras:
+            raise InvalidValueError("finetune.learn_encoder", "true", "--cameras, whose encoders it is about")
         if not self.sees:
             return config
         clone = self.seeing(task, config.clone)

@@ -252,6 +252,9 @@ class PipelineConfig(CheckedSettings):
             raise InvalidValueError("explore", self.explore, "0 where there are demonstrations (--demos)")
         if self.clone.policy == "visual":
             self._check_seeing()
+        if self.finetune.learn_encoder and self.rl is not self.finetune:
+            expected = "false with SAC, which keeps features of all steps and no pictures"
+            raise InvalidValueError("finetune.learn_encoder", "true", expected)
         if self.question == OF_ACTIONS:
             expected = "another kind; --set actions=SHARE asks about actions, whose clips begin at one state"
             raise InvalidValueError("kind of question", self.question, expected)

@@ -14,6 +14,7 @@ from torch import Tensor
 from robo_rlhf.core.types import Array, Observation
 from robo_rlhf.policies import POLICIES
 from robo_rlhf.policies.base import Chunks, Normalizer, Part, TrainedPolicy, first_step_loss
+from robo_rlhf.policies.own_encoder import OwnEncoder
 from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.sim.rendering.looks import Look
 from robo_rlhf.vision.observer import Shown
@@ -24,11 +25,12 @@ class PolicyOnBase(TrainedPolicy):
 
     base: TrainedPolicy | None
     normalizer: Normalizer  # of observations; that of the base is unchanged
+    eyes: OwnEncoder | None  # encoders of the correction's own, where it does not see by those of the base
 
     def freeze_base(self, kind: str, settings: Mapping[str, Any]) -> None:
         """Build the base, if `kind` names one; `on_top_of` loads its weights."""
         base = POLICIES[kind](self.obs_dim, self.act_dim, **settings).requires_grad_(False) if kind else None
-        self.base = base
+        self.base, self.eyes = base, None
         self.sight = None if base is None else base.sight
         self.seen_dim = base.inner.obs_dim if isinstance(base, VisualPolicy) else self.obs_dim
 
@@ -109,6 +111,8 @@ def on_top_of(kind: type[P], base: TrainedPolicy, **settings: Any) -> P:
     policy.base.load_state_dict(base.state_dict())
     if isinstance(base, VisualPolicy) and isinstance(policy.base, VisualPolicy):
         policy.base.observer = base.observer
+        if policy.eyes is not None and base.encoder is not None:
+            policy.eyes.encoder.load_state_dict(base.encoder.state_dict())
     known = getattr(base.inner if isinstance(base, VisualPolicy) else base, "normalizer", None)
     if isinstance(known, Normalizer):
         policy.normalizer.load_state_dict(known.state_dict())

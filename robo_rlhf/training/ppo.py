@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from robo_rlhf.core.errors import NonFiniteError
+from robo_rlhf.core.errors import InvalidValueError, NonFiniteError
 from robo_rlhf.core.learning import (
     Flat,
     pack_module,
@@ -31,6 +31,7 @@ from robo_rlhf.core.learning import (
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.policies.base import GaussianActor, Normalizer, mlp
+from robo_rlhf.policies.residual import ResidualPolicy
 from robo_rlhf.rewards.reward_sum import RewardSum
 from robo_rlhf.training_tools.action_preferences import ActionPreferences
 from robo_rlhf.training_tools.experience import KEPT, Begin, EpisodeBatch, Reward, collect
@@ -81,7 +82,8 @@ def train(
 
     Raises:
         ShapeError: policy or reward do not fit the environment.
-        InvalidValueError: the environment has another number of copies, or cannot give what the reward needs.
+        InvalidValueError: the environment has another number of copies, or cannot give what the reward needs; or
+            encoders are to learn that the policy does not have.
         CheckpointMismatchError: the run's checkpoint, or `carry`, is of another policy.
         NonFiniteError: NaN or infinity from policy, environment, reward or loss; the previous checkpoint is kept.
     """
@@ -123,8 +125,18 @@ class PPOLearner:
     """Policy, anchor, value function and their optimisers."""
 
     def __init__(self, config: Config, actor: GaussianActor, choices: ActionPreferences | None = None) -> None:
-        """Start from `actor`, and from its actions that people chose among."""
+        """Start from `actor`, and from its actions that people chose among.
+
+        Raises:
+            InvalidValueError: its encoders are to learn, and it has none of its own.
+        """
         self.config, self.actor, self.choices = config, actor, choices
+        eyes = actor.eyes if isinstance(actor, ResidualPolicy) else None
+        if eyes is not None:
+            eyes.requires_grad_(config.learn_encoder)
+        elif config.learn_encoder:
+            given = f"a policy of kind {actor.kind} without encoders of its own"
+            raise InvalidValueError("learn_encoder", given, "the correction of a policy that was cloned with --cameras")
         if config.std:
             with torch.no_grad():
                 actor.log_std.fill_(math.log(config.std))
@@ -152,7 +164,7 @@ class PPOLearner:
         where = f"iteration {self.done + 1} of ppo on {env.name}"
         rng = np.random.default_rng([self.config.seed, self.done])
         see = None if diagnostics is None else functools.partial(diagnostics, self.done + 1)
-        seen, here = shaping.recording(see), shaping.looks_at_env
+        seen, here = shaping.recording(see), shaping.looks_at_env or self.config.learn_encoder  # pictures stay here
         episodes = collect(env, self.actor, self.actor.draw, rng, where, seen, watch, here=here, begin=begin)
         value, terms = shaping.value(episodes, reward, where)
         batch, metrics = self.prepare(episodes, value)

@@ -134,7 +134,7 @@ def prefers_older(votes: Sequence[tuple[int, int]], gain: float, looks: int, *, 
 def _sign_test(votes: Sequence[tuple[int, int]]) -> float:
     """Return the chance of so many for the older ones, or more, where both are equally good."""
     older, total = sum(old for _, old in votes), sum(map(sum, votes))
-    return sum(comb(total, k) for k in range(older, total + 1)) / 2**total
+    return float(sum(comb(total, k) for k in range(older, total + 1)) / 2**total)
 
 
 def _square_sum(a: float, b: float) -> float:

@@ -229,6 +229,9 @@ class PPOSettings(RLSettings):
     """Initial deviation of exploration, for every action; 0 keeps that of the policy."""
     choice_weight: NotNegative = 0.0
     """Weight of the loss that makes actions likelier that people chose, where they were asked about actions."""
+    learn_encoder: bool = False
+    """Whether the correction of a policy with cameras learns encoders of its own, which begin as the cloned ones; else
+    it sees by the cloned ones, which stay as they are. Each update reads the pictures again, which takes minutes."""
     max_grad_norm: Positive = 0.5
     """Largest norm of a gradient, for policy and value function each."""
     critic_width: Count = 128

@@ -184,8 +184,8 @@ SEEING = {
 }
 
 
-def seeing(name: str, *, corrected: bool = False) -> TrainedPolicy:
-    """Return a policy with random weights that sees two cameras and some columns."""
+def seeing(name: str, *, corrected: bool = False, own: bool = False) -> TrainedPolicy:
+    """Return a policy with random weights that sees two cameras and some columns, a correction by its own encoders."""
     task = TASKS[TASK]
     sizes = len(task.obs_names), len(task.action_names)
     with seeded(0):
@@ -194,8 +194,8 @@ def seeing(name: str, *, corrected: bool = False) -> TrainedPolicy:
         base.fit_normalizer(torch.randn(64, sizes[0]), torch.rand(64, sizes[1]) * 2 - 1)
         if not corrected:
             return base.eval()
-        policy = on_top_of(POLICIES["residual"], base, width=16)  # type: ignore[type-var]
-        for value in policy.net.parameters():  # type: ignore[union-attr, operator]
+        policy = on_top_of(POLICIES["residual"], base, width=16, own_encoder=own)  # type: ignore[type-var]
+        for value in (*policy.net.parameters(), *(policy.eyes.parameters() if own else ())):  # type: ignore[union-attr]
             torch.nn.init.normal_(value, std=0.3)
     return policy.eval()  # type: ignore[no-any-return]
 
@@ -216,19 +216,19 @@ def exported_actions(runner: ExportedPolicy, shown: list[Observation]) -> Array:
     return np.stack(found)
 
 
-def with_cameras(place: Path, name: str, *, corrected: bool = False) -> tuple[Path, Array, list[Observation]]:
+def with_cameras(place: Path, name: str, **how: bool) -> tuple[Path, Array, list[Observation]]:
     """Return the checkpoint of a policy that sees, what it does in an episode, and what it is shown there."""
-    policy, shown = seeing(name, corrected=corrected), sights(STEPS)
+    policy, shown = seeing(name, **how), sights(STEPS)
     save_policy(policy, place / "policy.safetensors", {"task": TASK, "algorithm": "bc"})
     policy.seed(5)
     policy.reset(1)
     return place / "policy.safetensors", np.concatenate([policy.act(one) for one in shown]), shown  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("corrected", [False, True])
+@pytest.mark.parametrize(("corrected", "own"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("name", SEEING)
-def test_what_sees_acts_alike_and_looks_as_seldom(name: str, corrected: bool, tmp_path: Path) -> None:
-    path, expected, shown = with_cameras(tmp_path, name, corrected=corrected)
+def test_what_sees_acts_alike_and_looks_as_seldom(name: str, corrected: bool, own: bool, tmp_path: Path) -> None:
+    path, expected, shown = with_cameras(tmp_path, name, corrected=corrected, own=own)
     found = deployable(path)
     (tmp_path / "policy.json").write_text(json.dumps(found.manifest))
     looks: list[int] = []
@@ -250,7 +250,7 @@ def test_an_export_with_cameras_is_exact_to_1e_5_over_200_steps(kind: Any, tmp_p
     for name in SEEING:
         place = tmp_path / name
         place.mkdir()
-        path, expected, shown = with_cameras(place, name, corrected=name == "flow")
+        path, expected, shown = with_cameras(place, name, corrected=name == "flow", own=name == "flow")
         manifest = export_policy(path, place / "out", kind).manifest
         programs = (
             [torch.export.load(place / "out" / p["file"]).module() for p in manifest["parts"]]

@@ -70,6 +70,11 @@ def test_what_is_not_done_with_cameras_is_refused_at_once(samples: Path, capsys:
         PipelineConfig(learner="sac", reward=judge)
     with pytest.raises(InvalidValueError, match="with frozen encoders: expected those of `clone`, or frozen false"):
         PipelineConfig(reward=replace(judge, settings={**sees, "frozen": True}))
+    learning = ["--set", "finetune.learn_encoder=true"]
+    assert main([*RUN, *learning, "--set", "learner=sac", "--set", "reward.reward=ensemble"]) == 2
+    assert "expected false with SAC, which keeps features of all steps and no pictures" in capsys.readouterr().err
+    assert main(["run", "--task", "reach", "--preset", "tiny", *learning]) == 2
+    assert "finetune.learn_encoder: expected --cameras, whose encoders it is about" in capsys.readouterr().err
     assert main([*RUN[:-1], "--cameras", "frnt"]) != 0
     assert "front" in capsys.readouterr().err
     assert not (samples / "runs").exists()

@@ -6,6 +6,7 @@ training by an exception, as a signal would.
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,11 @@ from robo_rlhf.core.types import Array
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.gaussian import GaussianPolicy
 from robo_rlhf.policies.on_base import on_top_of
+from robo_rlhf.policies.residual import ResidualPolicy
 from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
+from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.training import bc, ppo, sac
-from tests.toy import ToyEnv, demonstrations
+from tests.toy import SeenToyEnv, ToyEnv, demonstrations
 
 Until = Callable[[int], None]
 EPISODES = demonstrations(4)
@@ -41,10 +44,29 @@ def clone(config: bc.Config) -> Callable[[Run, Until], None]:
     return train
 
 
-def fine_tune(config: ppo.Config) -> Callable[[Run, Until], None]:
-    def closeness(obs: Array, action: Array, next_obs: Array) -> Array:
-        return -np.abs(next_obs[..., :2] - next_obs[..., 4:]).sum(-1)
+def closeness(obs: Array, action: Array, next_obs: Array) -> Array:
+    return -np.abs(next_obs[..., :2] - next_obs[..., 4:]).sum(-1)
 
+
+def seeing(env: SeenToyEnv) -> VisualPolicy:
+    """Return a flow that sees the toy world, and of its columns only the goal."""
+    shown = {"cameras": ["eye"], "size": 16, "columns": [4, 5], "encoder_settings": {"width": 4, "features": 8}}
+    base = VisualPolicy(ToyEnv.obs_dim, ToyEnv.act_dim, settings={"width": 16, "execution_horizon": 4}, **shown)
+    base.look_at(env)
+    return base
+
+
+def fine_tune_from_pictures(config: ppo.Config) -> Callable[[Run, Until], None]:
+    def train(run: Run, until: Until) -> None:
+        env = SeenToyEnv(config.num_envs)
+        with seeded(0):
+            actor = on_top_of(ResidualPolicy, seeing(env), width=16, own_encoder=config.learn_encoder)
+        ppo.train(config, run, env, actor, closeness, progress=lambda done, total, metrics: until(done))
+
+    return train
+
+
+def fine_tune(config: ppo.Config) -> Callable[[Run, Until], None]:
     def train(run: Run, until: Until) -> None:
         with seeded(0):
             actor = GaussianPolicy(ToyEnv.obs_dim, ToyEnv.act_dim, width=16)
@@ -54,18 +76,19 @@ def fine_tune(config: ppo.Config) -> Callable[[Run, Until], None]:
     return train
 
 
-def learn_off_policy(config: sac.Config) -> Callable[[Run, Until], None]:
+def learn_off_policy(config: sac.Config, *, sees: bool = False) -> Callable[[Run, Until], None]:
     def train(run: Run, until: Until) -> None:
+        env = SeenToyEnv(config.num_envs) if sees else ToyEnv(config.num_envs)
         with seeded(0):
-            actor = on_top_of(TanhGaussianPolicy, GaussianPolicy(ToyEnv.obs_dim, ToyEnv.act_dim, width=16), width=16)
-        env = ToyEnv(config.num_envs)
+            base = seeing(env) if isinstance(env, SeenToyEnv) else GaussianPolicy(env.obs_dim, env.act_dim, width=16)
+            actor = on_top_of(TanhGaussianPolicy, base, width=16)
         sac.train(
             config,
             run,
             env,
             actor,
-            lambda obs, action, next_obs: -np.abs(next_obs[..., :2] - next_obs[..., 4:]).sum(-1),
-            demonstrations=EPISODES,
+            closeness,
+            demonstrations=() if sees else EPISODES,
             progress=lambda done, total, metrics: until(done),
         )
 
@@ -73,6 +96,8 @@ def learn_off_policy(config: sac.Config) -> Callable[[Run, Until], None]:
 
 
 SETTINGS = {"width": 16}
+PPO = ppo.Config(num_envs=4, iterations=10, epochs=1, minibatch=64, warmup_epochs=1, save_every=3)
+SAC = sac.Config(num_envs=2, iterations=10, updates=0.05, batch=16, critic_width=16, capacity=300, save_every=3)
 CASES: dict[str, Callable[[Run, Until], None]] = {
     "bc flow": clone(bc.Config(settings=SETTINGS, updates=10, save_every=3, log_every=2, candidates=3, warmup=2)),
     "bc gaussian": clone(bc.Config("gaussian", SETTINGS, updates=10, save_every=3, log_every=1)),
@@ -80,14 +105,18 @@ CASES: dict[str, Callable[[Run, Until], None]] = {
     "bc mixture": clone(bc.Config("mixture", SETTINGS, updates=10, save_every=3, log_every=1, select_every=4)),
     "bc act": clone(bc.Config("act", {**SETTINGS, "chunk": 5}, updates=10, save_every=4, log_every=1, batch=32)),
     "bc recurrent": clone(bc.Config("recurrent", SETTINGS, updates=10, save_every=4, log_every=1, batch=32)),
-    "ppo": fine_tune(ppo.Config(num_envs=4, iterations=10, epochs=1, minibatch=64, warmup_epochs=1, save_every=3)),
-    "sac": learn_off_policy(
-        sac.Config(num_envs=2, iterations=10, updates=0.05, batch=16, critic_width=16, capacity=300, save_every=3)
-    ),
+    "ppo": fine_tune(PPO),
+    "ppo from pictures": fine_tune_from_pictures(PPO),
+    "ppo from pictures, its encoders too": fine_tune_from_pictures(replace(PPO, learn_encoder=True)),
+    "sac": learn_off_policy(SAC),
+    "sac from pictures": learn_off_policy(SAC, sees=True),
 }
 
 
-@pytest.fixture(scope="module", params=CASES)
+SLOW = [pytest.param(name, marks=pytest.mark.slow) if "pictures" in name else name for name in CASES]
+
+
+@pytest.fixture(scope="module", params=SLOW)
 def case(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name

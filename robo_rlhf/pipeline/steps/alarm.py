@@ -82,7 +82,7 @@ def listen(context: Context, made: Sequence[PipelinePolicy], newest: PipelinePol
     that round k - 1 made, which is what round k began with.
     """
     answered, policies = context.config.answered_in(number), [*made, newest]
-    given_up = max((k for k, heard in _heard(context, number).items() if heard["fired"]), default=1)
+    given_up = max((k for k, found in _results(context, number).items() if found["fired"]), default=1)
     rounds = [k for k in range(given_up + 1, answered + 1) if policies[k - 1].round != policies[k - 2].round]
     if not questions_asked(context) or not rounds or rounds[-1] != answered:
         return newest  # nothing new was compared, or what was given up when it was asked about
@@ -111,17 +111,17 @@ def listen(context: Context, made: Sequence[PipelinePolicy], newest: PipelinePol
     return policies[outcome.get("began", answered) - 2] if outcome["fired"] else newest  # "began" is of this version
 
 
-def _heard(context: Context, number: int) -> dict[int, dict[str, Any]]:
-    """Return what was heard in the rounds before `number` in which the alarm listened."""
+def _results(context: Context, number: int) -> dict[int, dict[str, Any]]:
+    """Return the results of the alarm in the rounds before `number`."""
     results = {k: context.run.path / f"round-{k}" / "alarm" / "result.json" for k in range(2, number)}
     return {k: read_json(path, dict) for k, path in results.items() if path.is_file()}
 
 
 def _compared_with(context: Context, number: int) -> int:
     """Return the round whose episodes are of the policy before that of round `number`: what was given up is none."""
-    heard = _heard(context, number).get(number - 1, {"fired": False})
-    began = heard.get("began", context.config.answered_in(number - 1))  # an earlier version tested one round alone
-    return int(began) - 1 if heard["fired"] else number - 1
+    found = _results(context, number).get(number - 1, {"fired": False})
+    began = found.get("began", context.config.answered_in(number - 1))  # an earlier version tested one round alone
+    return int(began) - 1 if found["fired"] else number - 1
 
 
 def _votes(context: Context, number: int) -> tuple[int, int]:

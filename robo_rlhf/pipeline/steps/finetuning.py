@@ -114,7 +114,8 @@ def gaussian_actor(network: TrainedPolicy, config: PipelineConfig, std: float) -
     if isinstance(network, GaussianActor):
         return network
     with seeded(config.seed):  # its hidden weights are drawn, and must be the same in every session of a run
-        return on_top_of(ResidualPolicy, network, scale=config.residual_scale, std=std or config.residual_scale / 2)
+        own, std = config.finetune.learn_encoder, std or config.residual_scale / 2
+        return on_top_of(ResidualPolicy, network, scale=config.residual_scale, std=std, own_encoder=own)
 
 
 def _reward(context: Context, policy: PipelinePolicy, number: int, run: Run) -> Reward:
