@@ -200,10 +200,10 @@ class PipelineConfig(CheckedSettings):
     self_imitation_episodes: Count = 256
     """Episodes per round of self-imitation."""
     alarm_questions: Annotated[int | None, at_least(0)] = None
-    """Questions a round, in addition to `labels`, that are held out to compare the newest policy with the one before:
-    where people prefer the older one while the learned reward rises, it is continued with. As many are asked about the
-    last policy, and half as many ratings of it. Where empty: in runs that people answer 15, or as many as a round has
-    if those are fewer; else none."""
+    """Questions a round, in addition to `labels`, that are held out to compare the newest policy with the one before,
+    from the same starts: where people prefer the older one, in one round or over several, it is continued with. As many
+    are asked about the last policy, and half as many ratings of it. Where empty: in runs that people answer 15, or as
+    many as a round has if those are fewer; else none."""
     self_imitation_updates: WholeNumber = 0
     """Gradient steps per round of self-imitation; 0: those of `clone`."""
     gate: bool = False

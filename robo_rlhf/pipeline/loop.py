@@ -22,7 +22,7 @@ from robo_rlhf.pipeline.steps.exploration_noise import choose_exploration_noise
 from robo_rlhf.pipeline.steps.finetuning import base_policy, explore, fine_tunable, finetune
 from robo_rlhf.pipeline.steps.gate import gate, look_again
 from robo_rlhf.pipeline.steps.observers import Observer
-from robo_rlhf.pipeline.steps.questions import answer, ask, ask_about_last, collect
+from robo_rlhf.pipeline.steps.questions import answer, ask, ask_about_last, collect, withdraw_unanswered
 from robo_rlhf.pipeline.steps.reward import learn_reward
 from robo_rlhf.pipeline.steps.self_imitation import self_imitate
 from robo_rlhf.pipeline.steps.simulated_labels import known_reasons
@@ -107,6 +107,8 @@ def _rounds(context: Context) -> tuple[Evaluation, PipelinePolicy]:
 def _ask_about_last(context: Context, made: list[PipelinePolicy], policy: PipelinePolicy) -> PipelinePolicy:
     """Return the last policy, or the one before where people find the last worse; asked where rounds hold some out."""
     number = context.config.rounds + 1
+    if not (context.run.path / f"round-{number}").is_dir():  # its questions are not asked yet
+        withdraw_unanswered(context)
     if not questions_asked(context) or policy.round < context.config.rounds:
         return policy
     collect(context, [policy], number)

@@ -98,23 +98,43 @@ def over_optimised(history: Sequence[Measurement], *, window: int = 5, confidenc
     )
 
 
-def prefers_older(newer: int, older: int, gain: float, *, level: float = 0.025) -> str:
-    """Return the reason why the newest policy is worse than the one before, by people's answers; "" where none is.
+class Decline(NamedTuple):
+    """How far people want to go back, by their held-out answers."""
+
+    rounds: int  # policies to go back; 0: none
+    why: str
+
+
+def prefers_older(votes: Sequence[tuple[int, int]], gain: float, looks: int, *, level: float = 0.05) -> Decline:
+    """Return whether the newest policy is worse than one before, by people's answers (sign tests).
+
+    The newest comparison is tested alone and together with all before it, so that a slow decline is found as well.
+    Each look at the answers may spend an equal part of `level` (Bonferroni), whatever comes of it.
 
     Args:
-        newer: answers that prefer a clip of the newest policy.
-        older: answers that prefer one of the policy before.
-        gain: of the learned reward, from the older to the newest.
-        level: chance of so many for the older ones where both are equally good (a sign test), from which it is silent.
+        votes: answers that prefer a clip of the newer policy, and of the one before it; of each round, oldest first.
+        gain: of the learned reward, from the one before to the newest.
+        looks: how often a run asks.
+        level: chance that a run whose policies are all equally good is ever rolled back.
     """
-    total = newer + older
-    chance = sum(comb(total, k) for k in range(older, total + 1)) / 2**total
-    if gain <= 0 or chance > level:
-        return ""
-    return (
-        f"people prefer the policy before in {older} of {total} comparisons held out for this (chance alone: "
-        f"{chance:.1%}), while the learned reward rose by {gain:.3g} a step"
+    spans = dict.fromkeys([1, len(votes)])  # how many of the newest rounds are tested together
+    chances = {span: _sign_test(votes[-span:]) for span in spans if votes}
+    if not chances or min(chances.values()) > level / looks / len(spans):
+        return Decline(0, "")
+    span = min(chances, key=chances.__getitem__)
+    older, total = sum(old for _, old in votes[-span:]), sum(map(sum, votes[-span:]))
+    when = f", over {span} rounds" if span > 1 else ""
+    why = (
+        f"people prefer the policy before in {older} of {total} comparisons held out for this{when} (chance alone: "
+        f"{chances[span]:.1%}), while the learned reward {'rose' if gain > 0 else 'fell'} by {abs(gain):.3g} a step"
     )
+    return Decline(span, why)
+
+
+def _sign_test(votes: Sequence[tuple[int, int]]) -> float:
+    """Return the chance of so many for the older ones, or more, where both are equally good."""
+    older, total = sum(old for _, old in votes), sum(map(sum, votes))
+    return float(sum(comb(total, k) for k in range(older, total + 1)) / 2**total)
 
 
 def _square_sum(a: float, b: float) -> float:

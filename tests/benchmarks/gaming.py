@@ -1,7 +1,8 @@
 """A policy that games a reward, and an honest one: when the alarm by people's held-out answers fires.
 
-On the toy task and by the steps of `run`: the reward of the one is learned from mistaken answers, that of the other
-from careful ones; the answers that are held out are careful in both.
+On the toy task and by the steps of `run`. The reward of the one is learned from mistaken answers and maximised without
+restraint; that of the other from careful ones, as near to the cloned policy as a run keeps it: without restraint even
+an honest reward is exploited there, and the alarm right to fire. The answers that are held out are careful in both.
 """
 
 from collections.abc import Sequence
@@ -31,10 +32,14 @@ from tests.toy import ToyEnv, demonstrations
 
 ROUNDS, MISTAKEN = 3, 0.9  # rounds of a run, the last one only to hear; share of mistaken answers
 CAREFUL = TeacherConfig()
+UNRESTRAINED = PPOSettings(
+    num_envs=32, iterations=240, epochs=10, minibatch=1280, anchor=0.0, std=0.2, actor_lr=2e-3, target_kl=0.3
+)
+RESTRAINED = replace(UNRESTRAINED, iterations=120, anchor=0.02, std=0.1, actor_lr=5e-4, target_kl=0.06)
 
 
-def config(seed: int) -> PipelineConfig:
-    """Return a short job whose corrections nothing bounds."""
+def config(seed: int, finetune: PPOSettings) -> PipelineConfig:
+    """Return a short job."""
     sizes = {"demos": 12, "labels": 480, "rounds": ROUNDS, "collect": 32, "num_envs": 32, "dataset": "shown"}
     return preset(
         "tiny",
@@ -44,9 +49,7 @@ def config(seed: int) -> PipelineConfig:
         **sizes,
         clone=BCSettings(policy="gaussian", settings={"width": 64}, updates=800),
         reward=RewardSettings(settings={"width": 32, "members": 3}, fit=FitSettings(updates=300, learning_rate=1e-3)),
-        finetune=PPOSettings(
-            num_envs=32, iterations=240, epochs=10, minibatch=1280, anchor=0.0, std=0.2, actor_lr=2e-3, target_kl=0.3
-        ),
+        finetune=finetune,
     )
 
 
@@ -54,11 +57,12 @@ def alarm(seed: int, home: Path) -> dict[str, Any]:
     """Return what was held out for the alarm and whether it fired, and how well each round's policy really does."""
     shown = Dataset(home / "shown", create=True, task="toy")
     shown.add_many(demonstrations(64, first_seed=1000 * seed, noise=0.8, pause=0.1))
-    return {name: _run(seed, home, name, share) for name, share in (("gamed", MISTAKEN), ("honest", 0.0))}
+    gamed, honest = config(seed, UNRESTRAINED), config(seed, RESTRAINED)
+    return {"gamed": _run(gamed, home, "gamed", MISTAKEN), "honest": _run(honest, home, "honest", 0.0)}
 
 
-def _run(seed: int, home: Path, name: str, mistaken: float) -> dict[str, Any]:
-    run = Run(home / "runs" / name, config(seed))
+def _run(job: PipelineConfig, home: Path, name: str, mistaken: float) -> dict[str, Any]:
+    run = Run(home / "runs" / name, job)
 
     def people(store: Store, asked: Sequence[Question]) -> None:
         """Answer, mistaken or not where it trains, and careful where it is held out."""
@@ -66,10 +70,10 @@ def _run(seed: int, home: Path, name: str, mistaken: float) -> dict[str, Any]:
         for settings, held_out in ((replace(CAREFUL, mistake=mistaken or CAREFUL.mistake), False), (CAREFUL, True)):
             mine = [question for question in asked if (WATCHES in question.meta) == held_out]
             if mine:
-                SimulatedLabeler(load, mine, settings, None).answer(store, mine, seed)
+                SimulatedLabeler(load, mine, settings, None).answer(store, mine, job.seed)
 
     with Store(feedback_database(home)) as store:
-        context = Context(config(seed), run, home, ToyEnv(32), store, NullObserver(), people)
+        context = Context(job, run, home, ToyEnv(32), store, NullObserver(), people)
         heard = _heard(context)
     clips = Dataset(run.path / "episodes")
     rounds = [[n for n in clips.ids() if n.startswith(f"r{k}-")] for k in range(1, ROUNDS + 1)]

@@ -9,6 +9,7 @@ import torch
 from robo_rlhf.core.errors import ConflictError, InvalidValueError
 from robo_rlhf.core.runs import Run
 from robo_rlhf.core.types import Array, Episode, Segment
+from robo_rlhf.feedback.held_out import for_training
 from robo_rlhf.feedback.implicit.keeping import read_implicit
 from robo_rlhf.feedback.reasons.given import OBJECTS
 from robo_rlhf.feedback.selection import BY_MODELS, SegmentCandidate, select
@@ -17,7 +18,7 @@ from robo_rlhf.pipeline import action_questions
 from robo_rlhf.pipeline.action_questions import roll_out_actions, what_ifs
 from robo_rlhf.pipeline.config import OF_ACTIONS
 from robo_rlhf.pipeline.context import Answerer, Context, PipelinePolicy
-from robo_rlhf.pipeline.steps.alarm import as_questions, watching_clips
+from robo_rlhf.pipeline.steps.alarm import as_questions, repeated_starts, watching_clips
 from robo_rlhf.pipeline.steps.cloning import load_demonstrations
 from robo_rlhf.pipeline.steps.simulated_labels import SimulatedLabeler
 from robo_rlhf.pipeline.steps.success import INCLUSION, endings_to_judge
@@ -42,8 +43,9 @@ def collect(context: Context, policies: Sequence[PipelinePolicy], number: int) -
         return {"id": f"r{number}-{seed}", "device": "policy", "operator": name, "versions": versions()}
 
     def work(run: Run) -> Mapping[str, Any]:
-        first = COLLECT_SEED + 100_000 * config.seed + 1000 * number
-        seeds = np.arange(first, first + config.collect)
+        first, again = COLLECT_SEED + 100_000 * config.seed, repeated_starts(context, number)
+        seeds = np.arange(config.collect) + first + 1000 * number
+        seeds[:again] -= 1000 * (number - 1)
         episodes = list[Episode]()
         for policy, part in zip(policies, np.array_split(seeds, len(policies)), strict=True):
             explorer = ExploringPolicy(cast(Actor, policy.network), context.seed(number))  # as `fine_tunable` gave it
@@ -112,6 +114,16 @@ def ask_about_last(context: Context, number: int) -> list[Question]:
     questions += as_questions(context, [[list(clip) for clip in pair] for pair in pairs], number, dataset)
     context.store.add_questions(questions)
     return questions
+
+
+def withdraw_unanswered(context: Context) -> None:
+    """Withdraw what would train a run that trains no more; only where it practised meanwhile is anything unanswered.
+
+    Older questions come first, so people would answer them in vain before those about the last policy.
+    """
+    left = context.store.questions(run=context.run.path.name, role="work", unanswered=True)
+    for question in for_training(left):
+        context.store.clips.withdraw_question(question.id, "its run has ended its practice")
 
 
 def answer(context: Context, questions: Sequence[Question], number: int) -> None:

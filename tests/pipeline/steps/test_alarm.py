@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from robo_rlhf.core.json_lines import read_lines
@@ -12,19 +13,33 @@ from robo_rlhf.training_tools.gates import prefers_older
 from tests.pipeline.making import do, fresh_home, read, short_config
 
 
-def test_people_who_prefer_the_older_policy_are_heard_where_the_reward_rises() -> None:
-    found = prefers_older(1, 9, 0.25)
+def test_people_who_prefer_the_older_policy_are_heard() -> None:
+    found = prefers_older([(1, 9)], 0.25, 2)
     assert found == (
+        1,
         "people prefer the policy before in 9 of 10 comparisons held out for this (chance alone: 1.1%), while the "
-        "learned reward rose by 0.25 a step"
+        "learned reward rose by 0.25 a step",
     )
-    for quiet in (
-        prefers_older(2, 8, 0.25),
-        prefers_older(1, 9, -0.1),
-        prefers_older(9, 1, 0.25),
-        prefers_older(0, 0, 1.0),
-    ):
-        assert quiet == ""
+    assert "the learned reward fell by 0.1 a step" in prefers_older([(1, 9)], -0.1, 2).why, "worse by both"
+    for quiet in ([(2, 8)], [(9, 1)], [(0, 0)], []):
+        assert prefers_older(quiet, 0.25, 2) == (0, "")
+
+
+def test_a_slow_decline_is_heard_over_rounds() -> None:
+    assert not prefers_older([(4, 10)], 0.25, 3).rounds
+    found = prefers_older([(4, 10), (3, 11)], 0.25, 3)
+    assert (found.rounds, "in 21 of 28" in found.why, "over 2 rounds (chance alone: 0.6%)" in found.why) == (2, 1, 1)
+    assert prefers_older([(9, 5), (0, 14)], 0.25, 3).rounds == 1, "the newest alone"
+
+
+@pytest.mark.parametrize("looks", [2, 3, 6])
+def test_policies_that_are_equally_good_are_seldom_rolled_back(looks: int) -> None:
+    older = np.random.default_rng(0).binomial(15, 0.5, (1000, looks))
+    fired = [
+        any(prefers_older([(15 - o, o) for o in run[:k]], 1.0, looks).rounds for k in range(1, looks + 1))
+        for run in older.tolist()
+    ]
+    assert np.mean(fired) <= 0.05
 
 
 def test_a_policy_that_people_find_worse_is_rolled_back(
@@ -44,6 +59,8 @@ def test_a_policy_that_people_find_worse_is_rolled_back(
         for question in held:
             clips = {name: clip for name, clip in zip("AB", question.segments, strict=True)}
             assert clips[question.meta[WATCHES]].episode_id.startswith(f"r{question.round}-")
+            starts = {clip.episode_id.split("-")[1] for clip in question.segments}
+            assert len(starts) == len({clip.start for clip in question.segments}) == 1, "from the same start and stage"
         (told,) = store.rounds.list("short")
         assert (told.round, told.state, told.meta["continues_with"]) == (2, "rolled back", "the policy before")
     assert read(path, "round-2/alarm/result.json")["fired"] is True
@@ -55,25 +72,32 @@ def test_a_policy_that_people_find_worse_is_rolled_back(
     assert "people prefer the policy before in 6 of 6" in event["why"]
 
 
-def test_the_last_policy_is_given_up_where_people_find_it_worse(
+def test_a_slow_decline_is_given_up_after_the_last_round(
     reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    votes = {2: (3, 3), 3: (0, 6)}
+    votes = {2: (2, 6), 3: (1, 7)}
     monkeypatch.setattr(alarm, "_votes", lambda context, number: votes[number])
     monkeypatch.setattr(alarm, "_gain", lambda context, policy, number: 0.5)
     home = fresh_home(reach_home, tmp_path / "home")
-    config = short_config(alarm_questions=6, approvals=0.0, meanwhile=True)
+    config = short_config(alarm_questions=8, approvals=0.0, meanwhile=True)
     path = do(config, home)
-    assert read(path, "result.json")["policy"] == "round-1/finetune"
+    assert read(path, "result.json")["policy"] == "clone"
     with Store(home / "feedback.db") as store:
         answered = {answer.question_id for answer in store.answers(run="short")}
         assert {question.id for question in store.questions(run="short", round=3)} <= answered, "also without rounds"
         (told,) = store.rounds.list("short")
-        assert (told.round, told.state, told.meta["continues_with"]) == (3, "rolled back", "round 1")
+        assert (told.round, told.state, told.meta["continues_with"]) == (3, "rolled back", "the policy before")
+        assert "in 13 of 16" in told.meta["why"]
 
 
 def test_an_alarm_without_answers_says_so(reach_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alarm, "_votes", lambda context, number: (0, 0))
     path = do(short_config(alarm_questions=2, approvals=0.0), fresh_home(reach_home, tmp_path / "home"))
     why = "nobody has answered any of the 2 questions that are held out for it"
-    assert read(path, "round-2/alarm/result.json") == {"newer": 0, "older": 0, "fired": False, "why": why}
+    assert read(path, "round-2/alarm/result.json") == {
+        "newer": 0,
+        "older": 0,
+        "fired": False,
+        "why": why,
+        "began": 2,
+    }

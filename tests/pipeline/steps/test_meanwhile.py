@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from robo_rlhf.core.runs import Run
+from robo_rlhf.feedback.held_out import WATCHES
 from robo_rlhf.feedback.store import Question, Store
 from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.pipeline.loop import run_loop
@@ -89,6 +90,23 @@ def test_while_nobody_answers_the_run_practises_for_a_round_and_then_waits(reach
     whole = config(rounds=3, labels=12, annotator="human", alarm_questions=0)
     run_loop(whole, path, home, annotators=people)
     assert waited == [(1, 0), (1, 1), (2, 2)]  # rounds that were waited for, and rounds that had been practised by then
+
+
+def test_questions_that_would_be_answered_in_vain_do_not_come_before_those_about_the_last_policy(
+    reach_home: Path, tmp_path: Path
+) -> None:
+    home, next_up = fresh_home(reach_home, tmp_path / "home"), list[tuple[int, bool]]()
+
+    def people(store: Store, questions: Sequence[Question]) -> None:
+        waited = {question.id for question in questions}
+        while waited & {question.id for question in store.questions(unanswered=True)}:
+            (one,) = store.questions(unanswered=True, limit=1)  # the order in which people get them
+            next_up.append((one.round, WATCHES in one.meta))
+            store.answer(one.id, "anna", {"choice": "cant_tell" if one.kind == "rating" else "A"}, key=one.id)
+
+    whole = config(rounds=2, labels=8, annotator="human", alarm_questions=2)
+    run_loop(whole, home / "runs" / "short", home, annotators=people)
+    assert next_up == [*[(1, False)] * 4, *[(2, True)] * 2, *[(3, False)], *[(3, True)] * 2]
 
 
 def test_an_answer_of_a_person_is_taken_up_in_the_session_after_the_one_that_was_killed(
