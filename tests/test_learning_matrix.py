@@ -37,10 +37,14 @@ def test_a_table_is_made_of_rows_of_todays_recipe_alone() -> None:
     found = matrix.table(rows).splitlines()[2:]
     assert found == [
         "| push | answers | 0, 1 | 60.0 | 85.0 | 80.0 (75.0 to 85.0) | 2.0 |",
-        "| **1 tasks** | answers | | | **85.0** | **85.0** | |",
         "| reach | marks | 2 | 100.0 | 100.0 | 100.0 (95.0 to 105.0) | 2.0 |",
-        "| **1 tasks** | marks | | | **100.0** | **100.0** | |",
     ]
+    three = [
+        row(Cell(task, "answers", 0), 0.5, final) for task, final in (("lift", 0.4), ("reach", 0.9), ("stack", 1.0))
+    ]
+    assert matrix.table(three).splitlines()[-1] == (
+        "| **3 tasks** | answers | | | **76.7**; interquartile 83.3 | **40.0** | |"
+    )
     assert (
         matrix.table([*rows, row(first, 0.0, 0.0)]).splitlines()[2].startswith("| push | answers | 0, 1 | 25.0 | 45.0")
     )

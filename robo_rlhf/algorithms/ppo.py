@@ -75,10 +75,11 @@ class PPO(Reinforcement):
         from robo_rlhf.policies.checkpoint import load_policy
         from robo_rlhf.policies.on_base import on_top_of
         from robo_rlhf.policies.residual import ResidualPolicy
+        from robo_rlhf.vision.observer import own_looks
 
         assert self.start is not None
         policy = load_policy(self.start, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
-        policy.look_at(env)
+        policy.look_at(env, own_looks(policy.sight))
         if isinstance(policy, GaussianActor):
             return policy
         with seeded(self.config.seed):

@@ -102,12 +102,13 @@ class SAC(Reinforcement):
         from robo_rlhf.policies.checkpoint import load_policy
         from robo_rlhf.policies.on_base import on_top_of
         from robo_rlhf.policies.tanh_gaussian import TanhGaussianPolicy
+        from robo_rlhf.vision.observer import own_looks
 
         with seeded(self.config.seed):
             if self.start is None:
                 return TanhGaussianPolicy(env.obs_dim, env.act_dim)
             policy = load_policy(self.start, task=env.name, obs_dim=env.obs_dim, act_dim=env.act_dim)
-            policy.look_at(env)
+            policy.look_at(env, own_looks(policy.sight))
             if isinstance(policy, TanhGaussianPolicy):
                 return policy
             return on_top_of(TanhGaussianPolicy, policy, scale=self.residual_scale, std=0.3)

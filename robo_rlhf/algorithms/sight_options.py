@@ -1,5 +1,6 @@
 """Options that say what a policy or a reward sees: cameras, and which columns beside their pictures."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from robo_rlhf.core.errors import InvalidValueError
 from robo_rlhf.core.registry import Choices, known
+from robo_rlhf.policies import POLICIES
 from robo_rlhf.sim.external.ids import is_outside
 from robo_rlhf.sim.tasks import TASKS
 from robo_rlhf.vision.encoders import ENCODERS
@@ -113,14 +115,15 @@ class SightOptions:
     def seeing(self, task: str, config: Any) -> Any:
         """Return settings of behaviour cloning whose policy sees what is asked for; as they are where nothing is.
 
-        A batch of the usual size is a smaller one with cameras, see `PICTURES_A_BATCH`.
+        With cameras a batch of the usual size is a smaller one, see `PICTURES_A_BATCH`, and it looks again after a
+        quarter of a chunk at most, unless an execution horizon is set.
         """
         if not self.sees:
             return config
         smaller = bool(self.cameras) and config.batch == type(config)().batch
         batch = PICTURES_A_BATCH if smaller else config.batch
-        settings = self.visual_settings(task, config.policy, config.settings)
-        return replace(config, policy="visual", settings=settings, batch=batch)
+        inner = {**(_often(config.policy, config.settings) if self.cameras else {}), **config.settings}
+        return replace(config, policy="visual", settings=self.visual_settings(task, config.policy, inner), batch=batch)
 
     def asked_to_see(self) -> dict[str, Any]:
         """Return the options that a run stores; none where nothing is asked for."""
@@ -158,6 +161,15 @@ def _cameras_of(task: str) -> "Mapping[str, str]":
             raise
         drawn = ()
     return {**observed, **dict.fromkeys(drawn, "")} | {name: why for name, why in observed.items() if not why}
+
+
+def _often(policy: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the execution horizon of a kind of policy that predicts chunks: a quarter of one, or the usual if less."""
+    usual = {name: one.default for name, one in inspect.signature(POLICIES[policy]).parameters.items()}
+    if "execution_horizon" not in usual:
+        return {}
+    quarter = int(settings.get("chunk", usual["chunk"])) // 4
+    return {"execution_horizon": max(1, min(usual["execution_horizon"], quarter))}
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -81,6 +81,7 @@ class TrainedPolicy(Model):
 
     chunk: int = 1  # H: actions predicted from one observation
     history: int = 1  # observations that one prediction is made from
+    draws: int = 1  # random draws of the loss that an example is used for where examples are expensive, as pictures are
     sight: "Sight | None" = None  # the cameras whose pictures it sees; None for most
 
     def __init__(self, obs_dim: int, act_dim: int, **settings: Any) -> None:

@@ -28,6 +28,7 @@ class FlowPolicy(ChunkedPolicy):
 
     kind = "flow"
     example: ClassVar[Mapping[str, Any]] = {"width": 16}
+    draws = 8  # of noise and time
     frequencies: Tensor
 
     def __init__(

@@ -97,13 +97,19 @@ class VisualPolicy(TrainedPolicy):
         self.inner.fit_normalizer(both, action)  # features of mean 0 and deviation 1 stay as they are
 
     def loss(self, batch: Chunks, generator: torch.Generator) -> Tensor:
-        """Return the loss of the inner policy, its pictures moved and coloured at random."""
+        """Return the loss of the inner policy, its pictures moved and coloured at random.
+
+        A picture is encoded once for all random draws of the inner policy's loss, which cost little beside it.
+        """
         count = len(batch.obs)
         seen = batch.obs.view(count, self.history, self.obs_dim)[..., self.columns]
         if self.encoder is not None:
             pictures = {name: self._changed(batch.pictures[name], generator) for name in self._given(batch.pictures)}
             seen = torch.cat([seen, self.encoder(pictures)], dim=-1)
-        return self.inner.loss(batch._replace(obs=seen.flatten(1), pictures={}), generator)
+        fields = (seen.flatten(1), batch.action, batch.mask, batch.weight)
+        draws = self.inner.draws if self.encoder is not None else 1
+        obs, action, mask, weight = (field.repeat(draws, *[1] * (field.ndim - 1)) for field in fields)
+        return self.inner.loss(Chunks(obs, action, mask, weight), generator)
 
     def look_at(self, env: Shown, looks: Sequence[Look] = ()) -> None:
         """Draw the pictures of `env` whenever it looks; raises as `CameraObserver`."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from robo_rlhf.core.types import Array, VecEnv
 from robo_rlhf.rewards.base import RewardModel
-from robo_rlhf.vision.observer import CameraObserver
+from robo_rlhf.vision.observer import CameraObserver, own_looks
 from robo_rlhf.vision.seen_episodes import frames_between
 
 
@@ -16,7 +16,7 @@ class RewardWatch:
         assert model.sight is not None
         self.reward, self.num_envs = reward, env.num_envs
         self.every = frames_between(model.rate, env.control_dt)
-        self._observer = CameraObserver(env, model.sight)
+        self._observer = CameraObserver(env, model.sight, own_looks(model.sight))
         self._taken: list[dict[str, Array]] = []
         self._drawing = False  # since the newest step that a picture was taken of, beside the physics
 

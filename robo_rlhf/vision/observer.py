@@ -25,11 +25,16 @@ class Shown(Protocol):
         ...
 
 
+def own_looks(sight: Sight | None) -> tuple[Look, ...]:
+    """Return the looks that what has this sight was trained in; none where that is the scene as it was made."""
+    return tuple(map(Look, range(sight.looks))) if sight is not None else ()
+
+
 class CameraObserver:
     """Looks at an environment. Training, rollouts, evaluation, sessions, the probe and the arena see through it."""
 
     def __init__(self, env: Shown, sight: Sight, looks: Sequence[Look] = ()) -> None:
-        """Look at `env` as `sight` says, at each copy in its look; as the scene was made where there are none.
+        """Look at `env` as `sight` says, copy i in look i modulo their number; as the scene was made without looks.
 
         Raises:
             NotNowError: nothing of it can be drawn.
@@ -67,7 +72,8 @@ class CameraObserver:
     def begin(self, state: Array | None = None) -> None:
         """Let `state`, or the present ones, be drawn while this process does something else; `finish` waits for it."""
         if self._drawer is not None:
-            self._drawer.begin(self._present() if state is None else state, self.looks)
+            states, count = self._present() if state is None else state, len(self.looks)
+            self._drawer.begin(states, [self.looks[i % count] for i in range(len(states))] if count else ())
         side = self.sight.size
         shown: Mapping[str, Array] = self.env.pictures() if hasattr(self.env, "pictures") else {}
         chosen = [name for name in self.sight.cameras if name in shown]

@@ -31,12 +31,14 @@ from statistics import fmean
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
 from robo_rlhf.cli.main import parse
 from robo_rlhf.cli.run import RunCommand
 from robo_rlhf.core.files import read_json, write_atomic, write_json
-from robo_rlhf.core.stats import share_difference
+from robo_rlhf.core.stats import iqm, share_difference
+from robo_rlhf.core.types import Array
 from robo_rlhf.pipeline.recipe.version import recipe_version
 from robo_rlhf.pipeline.steps.evaluation import stored_evaluation
 from robo_rlhf.sim.tasks import TASKS
@@ -252,7 +254,7 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
     head = "| task | arm | seeds | cloned, mean [%] | final, mean [%] | final, worst seed [%] | processor, mean [min] |"
     lines = [head, "|---|---|---|---|---|---|---|"]
     for arm in ARMS:
-        means = []
+        finals = list[Array]()
         for task in ARMS[arm].tasks:
             some = [found[cell] for cell in (Cell(task, arm, seed) for seed in SEEDS) if cell in found]
             if not some:
@@ -265,9 +267,13 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
             lines.append(
                 f"| {task} | {arm} | {seeds} | {fmean(cloned):.1f} | {fmean(final):.1f} | {spread} | {minutes:.1f} |"
             )
-            means.append(fmean(final))
-        if means:
-            lines.append(f"| **{len(means)} tasks** | {arm} | | | **{fmean(means):.1f}** | **{min(means):.1f}** | |")
+            finals.append(np.array(final))
+        if len(finals) > 1:
+            means = [float(of_task.mean()) for of_task in finals]
+            middle = iqm(finals)  # its interval says how seeds differ: with one a task it has no width
+            spread = f" ({middle.low:.1f} to {middle.high:.1f})" if middle.high > middle.low else ""
+            mean = f"**{fmean(means):.1f}**; interquartile {middle.value:.1f}{spread}"
+            lines.append(f"| **{len(means)} tasks** | {arm} | | | {mean} | **{min(means):.1f}** | |")
     return "\n".join(lines)
 
 

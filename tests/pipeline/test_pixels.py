@@ -9,6 +9,7 @@ import pytest
 
 from robo_rlhf.cli.main import main
 from robo_rlhf.core.errors import InvalidValueError
+from robo_rlhf.core.types import Array
 from robo_rlhf.data.dataset import Dataset
 from robo_rlhf.pipeline.config import PipelineConfig
 from robo_rlhf.policies.checkpoint import load_policy
@@ -16,7 +17,9 @@ from robo_rlhf.policies.residual import ResidualPolicy
 from robo_rlhf.policies.visual import VisualPolicy
 from robo_rlhf.rewards.checkpoint import load_reward
 from robo_rlhf.rewards.visual import VisualReward
+from robo_rlhf.sim.rendering.looks import Look
 from robo_rlhf.training_tools.settings import RewardSettings
+from robo_rlhf.vision.observer import CameraObserver
 
 SEES = ["--cameras", "front", "--size", "16", "--proprioception-only", "--encoder", "small"]
 SMALL = ["clone.updates=3", "num_envs=2", "episodes=2", "collect=2", "finetune.iterations=2", "finetune.num_envs=2"]
@@ -31,8 +34,18 @@ def samples(home: Path, reach_home: Path) -> Path:
     return home
 
 
-def test_the_whole_loop_runs_from_pictures(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = [*RUN, "--run", "seen"]
+def test_the_whole_loop_runs_from_pictures(
+    samples: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observers: list[CameraObserver] = []
+    begin = CameraObserver.begin
+
+    def noted(observer: CameraObserver, state: Array | None = None) -> None:
+        observers.append(observer)
+        begin(observer, state)
+
+    monkeypatch.setattr(CameraObserver, "begin", noted)
+    command = [*RUN, "--looks", "2", "--run", "seen"]
     for setting in SMALL:
         command += ["--set", setting]
     assert main(command) == 0
@@ -46,6 +59,7 @@ def test_the_whole_loop_runs_from_pictures(samples: Path, capsys: pytest.Capture
     assert isinstance(tuned, ResidualPolicy)
     assert isinstance(tuned.base, VisualPolicy)
     assert tuned.seen_dim == 10 + cloned.features
+    assert {one.looks for one in observers} == {(Look(0), Look(1))}  # practice and evaluations, the reward too
     judge = load_reward(run / "round-1" / "reward" / "checkpoints" / "reward.safetensors")
     assert isinstance(judge, VisualReward)
     assert cloned.encoder is not None

@@ -89,6 +89,22 @@ def test_the_loss_falls_by_what_is_in_the_picture() -> None:
     assert losses[-1] < 0.1 * losses[0]
 
 
+def test_a_picture_is_encoded_once_for_all_random_draws_of_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, encoded, drawn = make("flow", shift=0, jitter=0.0), list[int](), list[int]()
+    assert policy.encoder is not None
+    examples, encode, learn = batch(policy), policy.encoder.forward, policy.inner.loss
+    monkeypatch.setattr(policy.encoder, "forward", lambda shown: encoded.append(len(shown["front"])) or encode(shown))
+    monkeypatch.setattr(policy.inner, "loss", lambda b, g: drawn.append(len(b.obs)) or learn(b, g))
+    losses = torch.stack([policy.loss(examples, torch.Generator().manual_seed(seed)) for seed in range(40)])
+    monkeypatch.setattr(policy.inner, "draws", 1)
+    single = torch.stack([policy.loss(examples, torch.Generator().manual_seed(seed)) for seed in range(40)])
+    assert set(encoded) == {8}
+    assert set(drawn[:40]) == {64}
+    assert set(drawn[40:]) == {8}
+    assert losses.mean().item() == pytest.approx(single.mean().item(), rel=0.2)  # the same loss
+    assert losses.std() < 0.6 * single.std()  # seen more clearly
+
+
 def test_hidden_columns_change_nothing_and_shown_ones_do() -> None:
     policy, rng = make(), np.random.default_rng(0)
     shown = {n: rng.integers(256, size=(2, SIZE, SIZE, 3)).astype(np.uint8) for n in CAMERAS}

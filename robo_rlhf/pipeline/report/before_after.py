@@ -14,11 +14,12 @@ from robo_rlhf.pipeline.report.formatting import initial_policy_name
 from robo_rlhf.policies.base import TrainedPolicy
 from robo_rlhf.policies.checkpoint import load_policy
 from robo_rlhf.policies.latest_policy import POLICY, final_policy
-from robo_rlhf.rollouts.evaluation import Evaluation
+from robo_rlhf.rollouts.evaluation import FIRST_SEED, Evaluation
 from robo_rlhf.rollouts.rollout import rollout
 from robo_rlhf.sim.envs.task_env import make_env
 from robo_rlhf.sim.rendering.clips import side_by_side
 from robo_rlhf.sim.rendering.pool import RenderPool
+from robo_rlhf.vision.observer import own_looks
 
 SHOWN = 3  # seeds
 MOST_FRAMES = 160  # frames per clip; longer ones skip frames
@@ -72,7 +73,9 @@ def _episodes(findings: Findings, path: Path, seeds: list[int]) -> list[Episode]
     # As many copies as the evaluation had: sums inside a network may depend on how many rows it sees at once.
     env = make_env(findings.config["task"], findings.config["num_envs"])
     try:
-        policy.look_at(env)
+        looks = own_looks(policy.sight)
+        copies = [(seed - FIRST_SEED) % env.num_envs for seed in seeds]  # that the evaluation played them in
+        policy.look_at(env, [looks[copy % len(looks)] for copy in copies] if looks else ())
         return rollout(env, policy, np.array(seeds))
     finally:
         env.close()

@@ -26,6 +26,7 @@ from robo_rlhf.training import bc
 from robo_rlhf.training_tools.demonstrated_starts import DemonstratedStarts, demonstrated_starts
 from robo_rlhf.vision.episode_pictures import see_episodes
 from robo_rlhf.vision.frame_cache import FRAMES, FrameCache, TrainingPictures
+from robo_rlhf.vision.observer import own_looks
 from robo_rlhf.vision.sight import Sight
 
 
@@ -43,7 +44,7 @@ def clone_demonstrations(context: Context) -> PipelinePolicy:
         network = bc.train(
             config, run, demonstrations, starts=starts, progress=context.observer.progress, pictures=pictures
         )
-        network.look_at(context.env)
+        network.look_at(context.env, own_looks(network.sight))
         path = run.checkpoint_path("policy")
     if network.obs_dim != context.env.obs_dim:  # the run was begun before the task gained columns
         expected = f"a policy for {context.env.name} with observations ({context.env.obs_dim},)"

@@ -32,6 +32,7 @@ from robo_rlhf.training_tools.experience import Reward
 from robo_rlhf.training_tools.rl_loop import Stored
 from robo_rlhf.training_tools.settings import PPOSettings
 from robo_rlhf.training_tools.viewers import audience
+from robo_rlhf.vision.observer import own_looks
 
 CHOICE_WEIGHT = 1.0  # of the loss of chosen actions, where people were asked about actions and none is set
 RESIDUAL_STD = 0.3  # initial deviation of a correction by SAC, before the tanh
@@ -150,7 +151,7 @@ def _stage(number: int) -> str:
 def base_policy(context: Context, policy: PipelinePolicy) -> TrainedPolicy:
     """Return the policy that fine-tuning starts from, read anew: training changes it in place."""
     network = load_policy(context.run.path / policy.base / "checkpoints" / "policy.safetensors")
-    network.look_at(context.env)
+    network.look_at(context.env, own_looks(network.sight))
     return network
 
 
