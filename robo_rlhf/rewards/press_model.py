@@ -57,5 +57,6 @@ class PressModel:
         far = np.abs(columns).max(axis=1, keepdims=True)
         columns = np.hstack([np.ones((len(columns), 1)), np.clip(columns, -FAR, FAR)])
         products = columns[:, -actions:, None] * columns[:, None, :]  # with 1: the action itself
-        found: Array = np.hstack([columns[:, :-actions], products.reshape(len(columns), -1)])
-        return found * np.minimum(1.0, FAR / np.maximum(far, FLOOR)) ** 2
+        known = np.minimum(1.0, FAR / np.maximum(far, FLOOR)) ** 2
+        found: Array = known * np.hstack([columns[:, :-actions], products.reshape(len(columns), -1)])
+        return found
