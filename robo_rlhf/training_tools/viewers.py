@@ -63,7 +63,7 @@ def audience(objective: str, run: Path, home: Path, env: VecEnv) -> "Iterator[Au
 class Audience:
     """Viewers who press in a database, about episodes in the dataset of practice of a run."""
 
-    def __init__(self, run: Path, home: Path, env: VecEnv, presses: Presses, *, seed: int = 0) -> None:
+    def __init__(self, run: Path, home: Path, env: VecEnv, presses: Presses) -> None:
         """Record the practice of the run at `run` in the data home.
 
         Raises:
@@ -75,7 +75,7 @@ class Audience:
         self.name = f"{PRACTICE}/{self._operator}"
         self.dataset = Dataset(home / self.name, create=True, task=env.name)
         self._presses, self._env = presses, env
-        self._model = PressModel(seed)
+        self._model = PressModel()
         self._known: dict[str, Episode] = {}
         self._newest = -1
         self._frames: list[tuple[Array, Array, Array, bool]] = []
@@ -97,7 +97,7 @@ class Audience:
         term = next(part.term for part in reward.parts if isinstance(part.term, Live))
         steps = list(self._judged(pressed, term))
         if not steps:
-            self._model = PressModel(0)
+            self._model = PressModel()
             return not first
         obs, action, presses = (np.concatenate(part) for part in zip(*steps, strict=True))
         self._model.fit(obs, action, presses)

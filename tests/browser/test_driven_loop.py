@@ -19,6 +19,7 @@ from tests.browser.operating import begin, holding, phase, sign_in, toast, wait_
 from tests.mujoco_versions import META_WORLD, ROBOTICS, add, python_with
 
 pytestmark = pytest.mark.slow
+PATIENCE = 120_000  # [ms] with an environment that renders itself, on a busy machine
 
 
 class Driven(NamedTuple):
@@ -97,7 +98,7 @@ def run_with_answers(place: Place) -> None:
 
 def test_three_driven_episodes_go_through_the_loop(open_page: OpenPage, place: Place) -> None:
     page = sign_in(open_page, place.station, "olga", "operator")
-    page.set_default_timeout(120_000)  # an environment that renders itself, on a busy machine
+    page.set_default_timeout(PATIENCE)
     drive_three(page, place)
     run_with_answers(place)
 
@@ -105,6 +106,7 @@ def test_three_driven_episodes_go_through_the_loop(open_page: OpenPage, place: P
 @pytest.mark.parametrize("place", [PUSHER], indirect=True, ids=lambda driven: driven.env)
 def test_its_policy_is_taken_over_from_and_learns_from_it(open_page: OpenPage, place: Place) -> None:
     page, station = sign_in(open_page, place.station, "nina", "operator"), place.station
+    page.set_default_timeout(PATIENCE)
     found = sorted((station.home / "runs").rglob("policy.safetensors"))
     if not found:  # this test alone
         drive_three(page, place)

@@ -21,3 +21,12 @@ def test_it_speaks_for_what_is_like_what_was_judged_and_for_nothing_else() -> No
     assert np.abs(model(new + 50.0, done)).mean() < 0.5 * np.abs(found).mean()
     with pytest.raises(ShapeError):
         model.fit(obs, action, np.zeros(3))
+
+
+def test_it_learns_what_an_action_does_there_where_a_fifth_is_pressed_about() -> None:
+    rng = np.random.default_rng(0)
+    obs, action = rng.uniform(-1, 1, (480, 13)), rng.uniform(-1, 1, (480, 5))
+    nearer = (obs[:, :3] * action[:, :3]).sum(1)  # the offset of a goal, and a velocity
+    model = PressModel()
+    model.fit(obs[:400], action[:400], np.sign(nearer[:400]) * (rng.uniform(size=400) < 0.2))
+    assert np.corrcoef(model(obs[400:], action[400:]), nearer[400:])[0, 1] > 0.4
