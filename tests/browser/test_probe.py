@@ -57,6 +57,7 @@ def test_ask_imagine_and_answer_back(open_page: OpenPage, station: Served) -> No
     page.wait_for_selector("#duo[data-ms]", timeout=60_000)
     assert "futures of 1.0 s" in page.inner_text("#future-about")
     assert page.locator("#worth path.ahead").count() == 1
+    assert "It looks at" in page.inner_text("#worth")  # below the curve, which was drawn anew
     page.wait_for_function("() => document.getElementById('duo-clock').textContent !== '0.00 s'")
     assert not findings(page)
     assert sticks_out(page) <= 0

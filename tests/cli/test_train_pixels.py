@@ -106,6 +106,9 @@ def test_looks_are_previewed_and_refused_without_cameras(samples: Path, capsys: 
     assert main([*plain, "--updates", "1", "--json"]) == 0
     assert main(["evaluate", "bc", "--episodes", "1", "--looks", "2"]) == 2
     assert "one that was trained with --cameras" in capsys.readouterr().err
+    assert main(["train", "ppo", "--policy", "bc", "--objective", "task", "--learn-encoder"]) == 2
+    assert "expected one that was cloned with --cameras" in capsys.readouterr().err
+    assert not (samples / "runs" / "ppo").exists()
 
 
 def test_an_encoder_of_a_users_own_is_trained_and_runs_where_it_is_allowed(

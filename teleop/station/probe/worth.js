@@ -26,6 +26,8 @@ export class WorthChart {
     this.worth = null;
     /** @type {{at: number, worth: Worth} | null} */
     this.ahead = null;
+    /** @type {HTMLElement[]} */
+    this.found = []; // what the model looks at, below the curve
     this.frames = 2;
     this.frame = 0;
     this.value = element("span", { class: "number", role: "status" });
@@ -52,6 +54,7 @@ export class WorthChart {
     this.worth = worth;
     this.frames = frames;
     this.ahead = null;
+    this.found = [];
     this.draw();
   }
 
@@ -63,8 +66,10 @@ export class WorthChart {
   looks(found, where) {
     if (!found) return;
     const shares = Object.entries(found.shares).filter(([, share]) => share >= 0.01).map(([words, share]) => `${words} ${Math.round(100 * share)} %`);
-    this.place.append(element("p", { class: "soft small", title: shares.join(", ") }, "It looks at: ", element("span", {}, found.words)));
-    for (const [camera, picture] of Object.entries(where)) this.place.append(element("img", { class: "where", src: `data:image/png;base64,${picture}`, alt: `Where it looks in ${camera}: red`, title: `${camera}: red where covering changes the reward` }));
+    const shown = Object.entries(where).map(([camera, picture]) => element("span", {}, element("img", { src: `data:image/png;base64,${picture}`, alt: `Where it looks in ${camera}: red` }), camera));
+    const words = element("p", { class: "soft small", title: shares.join(", ") }, "It looks at: ", element("span", {}, found.words), shown.length ? " Red: covering it changes the reward." : "");
+    this.found = [words, ...(shown.length ? [element("p", { class: "soft small where" }, ...shown)] : [])];
+    this.place.append(...this.found);
   }
 
   /**
@@ -92,7 +97,7 @@ export class WorthChart {
     drawing.append(this.line);
     const beyond = last > this.last ? ` It continues for ${last - this.last} steps after the episode's end.` : "";
     const legend = element("span", {}, element("span", { class: "swatch" }), " recorded", ...(this.ahead ? [" ", element("span", { class: "swatch ahead" }), ` what-if rollout.${beyond}`] : []), " · band: how far the models disagree");
-    this.place.replaceChildren(drawing, element("figcaption", {}, legend, this.value));
+    this.place.replaceChildren(drawing, element("figcaption", {}, legend, this.value), ...this.found);
     this.at(this.frame);
   }
 
