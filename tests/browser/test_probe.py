@@ -89,6 +89,7 @@ def test_a_process_that_dies_is_said_and_the_page_asks_again(open_page: OpenPage
     page = sign_in(open_page, station, "ann", "annotator")
     page.goto(f"{station.url}/ask?task=reach&policy={FLOW}")
     wait_until_seen(page)
+    page.wait_for_load_state("networkidle")  # nothing else is being answered, which would be told in its place
     (process,) = station.children("teleop.policy_probe.worker")
     os.kill(process, signal.SIGSTOP)
     page.focus(".scrub")
