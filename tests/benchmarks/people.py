@@ -202,8 +202,7 @@ def _steps(seed: int, home: Path, objective: str) -> dict[str, Any]:
     def look(iteration: int, policy: Policy, metrics: Any) -> bool:
         if iteration % 2 == 0:  # looking takes three times as many steps as practising: not before it pays
             share = float(np.mean(practised[-2:]))
-            looked = share >= PAYS and evaluate(judge, policy, np.arange(50)).success_end
-            curve.append(share if looked is False else float(np.mean(looked)))
+            curve.append(float(np.mean(evaluate(judge, policy, np.arange(50)).success_end)) if share >= PAYS else share)
         return bool(curve and curve[-1] >= ENOUGH)
 
     sac.train(config, run, env, actor, _nothing, on_iteration=look, diagnostics=watch, live=viewers)
